@@ -1,0 +1,1 @@
+export { SimClock } from "./sim-clock.ts";
