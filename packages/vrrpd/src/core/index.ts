@@ -1,1 +1,2 @@
-export {};
+export type * from "./config/host.ts";
+export type * from "./config/model.ts";

@@ -1,0 +1,58 @@
+import type { ScriptUser } from "./model.ts";
+
+/**
+ * What reading a configuration needs to know of the host. The daemon's implementation looks at Linux; the offline one
+ * says yes to everything (`vrrpd -t --offline`); tests have tables. All of it is synchronous: it is asked while the
+ * configuration is read, before anything runs or in a process of its own.
+ */
+export interface ConfigHost {
+  /** Text of a file, bytes as Latin-1 or UTF-8 text; undefined when it cannot be read. */
+  readFile(path: string): string | undefined;
+  /** Names that match a pattern of glob(7), sorted; without wildcards the name itself if it exists. */
+  glob(pattern: string): readonly string[];
+  readonly workingFolder: string;
+  /** Whole node name, as of uname(2). */
+  readonly hostName: string;
+  environment(name: string): string | undefined;
+  /** Undefined when there is none of that name. */
+  findInterface(name: string): HostInterface | undefined;
+  /** False: every interface, user and script that is asked for is taken to exist. */
+  readonly checksWorld: boolean;
+  findUser(name: string): HostUser | undefined;
+  /** Group id by name or number. */
+  findGroup(name: string): number | undefined;
+  /** Whom the daemon runs as. */
+  readonly ownUser: ScriptUser;
+  /** Looks a program up as execvp(3) does, and says what would stop it from running. */
+  findScript(file: string, user: ScriptUser): HostScript;
+  /** Numbers of names in rt_tables, rt_protos, rt_realms, rt_scopes, group. */
+  routingNumber(table: RoutingNames, name: string): number | undefined;
+  /** For mails: whether a host name resolves is not asked; only whether a file can be opened. */
+  fileProblem(path: string, mode: "read" | "folder"): string | undefined;
+  /** Mode bits and owner, for key files. */
+  fileMode(path: string): { readonly mode: number; readonly uid: number } | undefined;
+}
+
+export type RoutingNames = "tables" | "protocols" | "realms" | "scopes" | "groups" | "dsfield";
+
+export interface HostInterface {
+  readonly name: string;
+  readonly loopback: boolean;
+  /** Bytes. */
+  readonly mtu: number;
+}
+
+export interface HostUser {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface HostScript {
+  /** What would be executed. */
+  readonly path?: string;
+  /** Not there, not a file, not executable: it cannot run. */
+  readonly problem?: "missing" | "not-executable" | "not-a-file";
+  /** Path element that somebody other than root could change. */
+  readonly unsafe?: { readonly path: string; readonly mode: number; readonly why: string };
+}
