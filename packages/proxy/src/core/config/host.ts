@@ -1,0 +1,31 @@
+import type { IpAddress, Result } from "@ha/base";
+
+/**
+ * All that reading a configuration asks of the machine. The daemon answers with files and the user database;
+ * tests with tables. Nothing here waits: names are collected first and resolved between reading and checking.
+ */
+export interface ConfigHost {
+  /** The host's name, for `log-send-hostname`, `node` and the local peer. */
+  readonly hostname: string;
+  /** The bytes of a regular file, or why not, in the system's words (`No such file or directory`). */
+  readonly readFile: (path: string) => Result<Uint8Array, string>;
+  readonly kindOf: (path: string) => "file" | "folder" | undefined;
+  /** Names in a folder, in the order of the C locale. */
+  readonly listFolder: (path: string) => readonly string[];
+  readonly userId: (name: string) => number | undefined;
+  readonly groupId: (name: string) => number | undefined;
+  readonly isOpenDescriptor: (fd: number) => boolean;
+  /** What is wrong with certificates or keys in a PEM file; undefined when all can be used. */
+  readonly checkPem: (bytes: Uint8Array, wants: PemWants) => string | undefined;
+}
+
+/** `certificate`: a chain, its key may be in another file. `pair`: chain and key. `authorities`, `revocations`: a list of each. */
+export type PemWants = "certificate" | "pair" | "authorities" | "revocations";
+
+/** A host name that a file needs resolved at start, and where its address goes. */
+export interface NameToResolve {
+  readonly host: string;
+  readonly family: 4 | 6 | undefined;
+  /** Called once, before the checks; undefined when the name has no address. */
+  readonly resolved: (address: IpAddress | undefined) => void;
+}
