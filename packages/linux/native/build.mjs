@@ -34,7 +34,12 @@ const artefacts = [
   { out: "guard", sources: ["guard.c"], flags: PROGRAM },
   { out: "launch", sources: ["launch.c"], flags: PROGRAM },
   { out: "process.node", sources: ["process.c"], flags: ADDON },
-  { out: "ring.node", sources: ["ring.c", "ring-uring.c", "ring-epoll.c"], flags: ADDON },
+  {
+    out: "ring.node",
+    sources: ["ring.c", "ring-uring.c", "ring-epoll.c", "ring-socket.c"],
+    headers: ["ring.h"],
+    flags: ADDON,
+  },
   { out: "sockets.node", sources: ["sockets.c"], flags: ADDON },
   { out: "tls.node", sources: ["tls.c"], flags: ADDON },
 ];

@@ -62,3 +62,6 @@ export {
   type VrrpSocketOptions,
   type VrrpTransport,
 } from "./vrrp-transport.ts";
+export { type Executor, openRing, Ring, RingError, type RingOptions, type RingOwner } from "./ring.ts";
+export * from "./ring-abi.ts";
+export { NO_BUFFER, Slab, type SlabLayout } from "./slab.ts";
