@@ -21,8 +21,8 @@ export interface ReceivedPacket {
   readonly ttl: number;
   /** The interface it came in by; 0 where the kernel does not tell. */
   readonly ifindex: number;
-  /** Of IPv4: the whole IP header, which the AH digest covers. Empty for IPv6. */
-  readonly header: Uint8Array;
+  /** IPv4 identification, which AH signs; undefined for IPv6. */
+  readonly identification: number | undefined;
   /** What follows the IP header: the advert, with AH before it under protocol 51. */
   readonly payload: Uint8Array;
 }
