@@ -352,7 +352,6 @@ static void execute(struct ring *ring, const struct io_uring_sqe *e) {
   case IORING_OP_NOP: complete(ring, e->user_data, 0, 0); return;
   case IORING_OP_ASYNC_CANCEL: do_cancel(ring, e); return;
   case IORING_OP_CLOSE: do_close(ring, e); return;
-  case IORING_OP_SHUTDOWN: complete(ring, e->user_data, shutdown(fd, (int)e->len) < 0 ? -errno : 0, 0); return;
   case IORING_OP_SEND:
   case IORING_OP_SENDMSG:
   case IORING_OP_RECV:

@@ -110,6 +110,11 @@ static napi_value CloseNow(napi_env env, napi_callback_info info) {
   return result(env, close(number(env, a[0])));
 }
 
+static napi_value Shutdown(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  return result(env, shutdown(number(env, a[0]), number(env, a[1])));
+}
+
 /* send(fd, bytes, size, flags): at once or not at all (datagrams) */
 static napi_value SendNow(napi_env env, napi_callback_info info) {
   ARGS(4);
@@ -213,7 +218,8 @@ napi_value ring_socket_exports(napi_env env, napi_value exports) {
       {"listen", Listen},         {"connect", Connect},
       {"setOption", SetOption},   {"setNumber", SetNumber},
       {"getNumber", GetNumber},   {"getOption", GetOption},
-      {"name", Name},             {"closeNow", CloseNow},
+      {"name", Name},             {"closeNow", CloseNow},     {"shutdown", Shutdown},
+     
       {"sendNow", SendNow},       {"write", Write},
       {"prepare", Prepare},       {"raiseDescriptorLimit", RaiseDescriptorLimit},
       {"sendDescriptors", SendDescriptors}, {"receiveDescriptors", ReceiveDescriptors},

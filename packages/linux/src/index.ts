@@ -45,6 +45,48 @@ export type {
   ProcessInfo,
 } from "./process-events.ts";
 export type { Credentials, ProgramRun, RunOptions, RunResult } from "./program-run.ts";
+export {
+  type Executor,
+  openRing,
+  Ring,
+  RingError,
+  type RingOptions,
+  type RingOwner,
+} from "./ring.ts";
+export * from "./ring-abi.ts";
+export { NO_BUFFER, Slab, type SlabLayout } from "./slab.ts";
+export {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  decodeInetAddress,
+  encodeSocketAddress,
+  readSocketAddress,
+  SOCKADDR_ROOM,
+  type StreamAddress,
+} from "./socket-address.ts";
+export {
+  adoptDescriptor,
+  bindOutgoing,
+  closeDescriptor,
+  familyOf,
+  type KeepaliveOptions,
+  type ListenOptions,
+  listenStream,
+  openDatagram,
+  openStream,
+  raiseDescriptorLimit,
+  type SocketRefusal,
+  sendDatagram,
+  setAbortive,
+  setKeepalive,
+  setNoDelay,
+  setQuickAck,
+  shutdownStream,
+  socketName,
+  socketNameRoom,
+  writeNow,
+} from "./stream-socket.ts";
 export { errnoName, errnoNumber, SystemError, systemError, wrapError } from "./system-error.ts";
 export {
   type FilterRouter,
@@ -62,6 +104,3 @@ export {
   type VrrpSocketOptions,
   type VrrpTransport,
 } from "./vrrp-transport.ts";
-export { type Executor, openRing, Ring, RingError, type RingOptions, type RingOwner } from "./ring.ts";
-export * from "./ring-abi.ts";
-export { NO_BUFFER, Slab, type SlabLayout } from "./slab.ts";

@@ -51,6 +51,7 @@ export interface SocketDoor {
   getOption(fd: number, level: number, name: number, out: Uint8Array): number;
   name(fd: number, out: Uint8Array, peer: 0 | 1): number;
   closeNow(fd: number): number;
+  shutdown(fd: number, how: number): number;
   sendNow(fd: number, bytes: Uint8Array, size: number, flags: number): number;
   write(fd: number, bytes: Uint8Array, size: number): number;
   prepare(fd: number): number;

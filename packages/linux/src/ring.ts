@@ -20,7 +20,6 @@ import {
   IORING_OP_RECV,
   IORING_OP_SEND,
   IORING_OP_SENDMSG,
-  IORING_OP_SHUTDOWN,
   IORING_RECV_MULTISHOT,
   IOSQE_BUFFER_SELECT,
   MESSAGE_BYTES,
@@ -34,7 +33,6 @@ import {
   OP_RECEIVE,
   OP_RECEIVE_LARGE,
   OP_SEND,
-  OP_SHUTDOWN,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
 } from "./ring-abi.ts";
@@ -373,12 +371,6 @@ export class Ring {
     const at = this.#push(slot, OP_CONNECT, IORING_OP_CONNECT, fd);
     this.#entries[at + 2] = length;
     this.#address(at, offset);
-  }
-
-  /** 0 no more reads, 1 no more writes, 2 neither. shutdown(2) */
-  shutdown(slot: number, fd: number, how: 0 | 1 | 2): void {
-    const at = this.#push(slot, OP_SHUTDOWN, IORING_OP_SHUTDOWN, fd);
-    this.#entries[at + 6] = how;
   }
 
   /** One readiness of `mask` (POLLIN …): the result is what there is. poll(2) */
