@@ -1,0 +1,178 @@
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { childrenOf, type Host, type HostProcess, programOf } from "./host.ts";
+import { now, until } from "./wall-clock.ts";
+
+/** Which program speaks VRRP on a host. */
+export type DaemonKind = "keepalived" | "vrrpd";
+
+export interface LogLine {
+  readonly time: number;
+  readonly text: string;
+}
+
+const VRRPD = fileURLToPath(new URL("../../../packages/vrrpd/bin/vrrpd.js", import.meta.url));
+
+export const CONFIG_PATH = "/etc/keepalived/keepalived.conf";
+
+/** The command line that starts a daemon with these options. */
+export function commandOf(kind: DaemonKind, options: readonly string[]): [string, ...string[]] {
+  return kind === "keepalived" ? ["keepalived", ...options] : [process.execPath, VRRPD, ...options];
+}
+
+/** A keepalived or vrrpd in the foreground of a host, with its log. */
+export class Daemon {
+  readonly kind: DaemonKind;
+  readonly host: Host;
+  /** The process that was started. keepalived's work is done by a child of it, and vrrpd has its guard. */
+  readonly pid: number;
+  readonly startedAt: number;
+  readonly log: LogLine[] = [];
+  readonly #wrapper: HostProcess;
+
+  private constructor(
+    kind: DaemonKind,
+    host: Host,
+    wrapper: HostProcess,
+    pid: number,
+    startedAt: number,
+  ) {
+    this.kind = kind;
+    this.host = host;
+    this.pid = pid;
+    this.startedAt = startedAt;
+    this.#wrapper = wrapper;
+  }
+
+  /** Writes the configuration and starts the daemon; does not wait for it to do anything. */
+  static async start(
+    kind: DaemonKind,
+    host: Host,
+    config: string,
+    { options = ["-n", "-l", "-D"] }: { options?: readonly string[] } = {},
+  ): Promise<Daemon> {
+    host.writeFile(CONFIG_PATH, config);
+    const [command, ...args] = commandOf(kind, options);
+    const startedAt = now();
+    const wrapper = host.spawn(command, args);
+    const daemon = new Daemon(kind, host, wrapper, await programOf(wrapper), startedAt);
+    daemon.#follow(wrapper.stdout);
+    daemon.#follow(wrapper.stderr);
+    return daemon;
+  }
+
+  get ended(): boolean {
+    return this.#wrapper.exitCode !== null || this.#wrapper.signalCode !== null;
+  }
+
+  /** Undefined while it runs, and after a death by signal. */
+  get exitCode(): number | undefined {
+    return this.#wrapper.exitCode ?? undefined;
+  }
+
+  /** All processes of the daemon, oldest first. */
+  processes(): number[] {
+    const found = [this.pid];
+    for (const pid of found) found.push(...childrenOf(pid));
+    return found.filter((pid) => isAlive(pid));
+  }
+
+  /** A signal to the process that was started. Returns when it was sent. */
+  signal(name: NodeJS.Signals): number {
+    const time = now();
+    kill(this.pid, name);
+    return time;
+  }
+
+  /** SIGTERM, and waits for the end. Returns when the signal was sent. */
+  async stop(limitMs = 10_000): Promise<number> {
+    const time = this.signal("SIGTERM");
+    await this.waitForEnd(limitMs);
+    return time;
+  }
+
+  waitForEnd(limitMs: number): Promise<true> {
+    return until(`${this.kind} on ${this.host.name} to end`, limitMs, () => this.ended);
+  }
+
+  /** SIGKILL of every process at once: they are stopped first, so that none sees another die. */
+  async killAll(): Promise<number> {
+    const processes = this.processes();
+    for (const pid of processes) kill(pid, "SIGSTOP");
+    const time = now();
+    for (const pid of processes) kill(pid, "SIGKILL");
+    await this.#wake();
+    await this.waitForEnd(5_000);
+    return time;
+  }
+
+  /** SIGSTOP of every process: they hang, the host's kernel lives on. */
+  freeze(): number {
+    const time = now();
+    for (const pid of this.processes()) kill(pid, "SIGSTOP");
+    return time;
+  }
+
+  async thaw(): Promise<number> {
+    const time = now();
+    for (const pid of this.processes()) kill(pid, "SIGCONT");
+    await this.#wake();
+    return time;
+  }
+
+  /** New configuration and SIGHUP. */
+  reload(config: string): number {
+    this.host.writeFile(CONFIG_PATH, config);
+    return this.signal("SIGHUP");
+  }
+
+  /** Waits for a line of the log that matches, written at or after `since`. */
+  waitForLog(pattern: RegExp, limitMs: number, since = this.startedAt): Promise<LogLine> {
+    return until(`${pattern} in the log of ${this.kind} on ${this.host.name}`, limitMs, () => {
+      const line = this.log.find(({ time, text }) => time >= since && pattern.test(text));
+      if (line === undefined && this.ended) throw new Error(`${this.kind} ended:\n${this.text()}`);
+      return line;
+    });
+  }
+
+  /** The whole log, for a failure report. */
+  text(): string {
+    const seconds = (time: number): string => ((time - this.startedAt) / 1e6).toFixed(3);
+    return this.log
+      .map(({ time, text }) => `${this.host.name} ${seconds(time)} ${text}`)
+      .join("\n");
+  }
+
+  /** The wrapper stops as its program stops (nsenter does so), and would never tell its end. */
+  async #wake(): Promise<void> {
+    if (this.#wrapper.pid !== undefined && !this.ended) kill(this.#wrapper.pid, "SIGCONT");
+  }
+
+  #follow(stream: NodeJS.ReadableStream): void {
+    let unread = "";
+    stream.on("data", (chunk: Buffer) => {
+      const time = now();
+      const lines = (unread + chunk).split("\n");
+      unread = lines.pop() ?? "";
+      for (const text of lines) this.log.push({ time, text });
+    });
+  }
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // The state stands behind the name, which may hold anything.
+    return !/\) [ZX] [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+}

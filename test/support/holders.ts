@@ -1,0 +1,105 @@
+import type { Host, HostProcess } from "./host.ts";
+import { now, until } from "./wall-clock.ts";
+
+/** One host gets or loses one address. Times as in `Frame`. */
+export interface AddressChange {
+  readonly time: number;
+  readonly host: string;
+  readonly address: string;
+  readonly held: boolean;
+}
+
+/** Who holds which addresses over time, as the kernels of the hosts report it. */
+export class Holders {
+  readonly changes: AddressChange[] = [];
+  readonly #monitors: HostProcess[] = [];
+  /** Hosts without power: their kernels would keep the address, but nobody can reach it. */
+  readonly #off = new Set<string>();
+
+  static async open(hosts: Iterable<Host>): Promise<Holders> {
+    const holders = new Holders();
+    await Promise.all([...hosts].map((host) => holders.#watch(host)));
+    return holders;
+  }
+
+  /** Names of the hosts that hold `address` now. */
+  of(address: string): string[] {
+    return holdersAt(this.changes, address, Number.POSITIVE_INFINITY);
+  }
+
+  /** Waits until exactly these hosts hold the address. */
+  wait(address: string, hosts: readonly string[], limitMs: number): Promise<true> {
+    const wanted = [...hosts].sort().join();
+    return until(`${address} to be held by ${wanted || "nobody"}`, limitMs, () =>
+      this.of(address).sort().join() === wanted ? true : undefined,
+    );
+  }
+
+  /** From now on nothing that the host's kernel holds counts. */
+  powerOff(host: string): void {
+    this.#off.add(host);
+    for (const address of new Set(this.changes.map((change) => change.address))) {
+      if (this.of(address).includes(host))
+        this.changes.push({ time: now(), host, address, held: false });
+    }
+  }
+
+  /** How long, in milliseconds between `since` and `end`, so many hosts held the address: 0 nobody, 2 two at once. */
+  heldBy(count: number, address: string, since: number, end = now()): number {
+    const times = this.changes
+      .filter((change) => change.address === address && change.time > since && change.time < end)
+      .map(({ time }) => time)
+      .sort((a, b) => a - b);
+    let sum = 0;
+    let from = since;
+    for (const time of [...times, end]) {
+      if (holdersAt(this.changes, address, from).length === count) sum += time - from;
+      from = time;
+    }
+    return sum / 1000;
+  }
+
+  close(): void {
+    for (const monitor of this.#monitors) monitor.kill("SIGKILL");
+  }
+
+  async #watch(host: Host): Promise<void> {
+    const monitor = host.spawnBeside("ip", ["-ts", "-o", "monitor", "address"]);
+    this.#monitors.push(monitor);
+    let unread = "";
+    monitor.stdout.on("data", (chunk: Buffer) => {
+      unread += chunk;
+      const end = unread.lastIndexOf("\n") + 1;
+      for (const line of unread.slice(0, end).split("\n")) this.#note(host.name, line);
+      unread = unread.slice(end);
+    });
+    monitor.stderr.resume();
+    // The monitor says nothing until something changes: an address of ours on the loopback shows that it listens.
+    await until(`ip monitor on ${host.name}`, 5_000, async () => {
+      await host.ip("addr add 127.77.77.77/32 dev lo", "addr del 127.77.77.77/32 dev lo");
+      return this.changes.some((change) => change.host === host.name);
+    });
+    const before = await host.run("ip", ["-o", "addr", "show"]);
+    for (const line of before.stdout.split("\n"))
+      this.#note(host.name, `[1970-01-01T00:00:00.000000] ${line}`);
+  }
+
+  #note(host: string, line: string): void {
+    const match = /^\[(\S+)\] (Deleted )?\d+: \S+\s+inet6? ([0-9a-f.:]+)/.exec(line);
+    if (match === null || this.#off.has(host)) return;
+    const [, stamp = "", deleted, address = ""] = match;
+    // `Date.parse` knows milliseconds only.
+    const time = Date.parse(`${stamp.slice(0, 23)}Z`) * 1000 + Number(stamp.slice(23));
+    this.changes.push({ time, host, address, held: deleted === undefined });
+  }
+}
+
+function holdersAt(changes: readonly AddressChange[], address: string, time: number): string[] {
+  const last = new Map<string, AddressChange>();
+  for (const change of changes) {
+    if (change.address !== address || change.time > time) continue;
+    const known = last.get(change.host);
+    if (known === undefined || change.time >= known.time) last.set(change.host, change);
+  }
+  return [...last.values()].filter(({ held }) => held).map(({ host }) => host);
+}
