@@ -41,7 +41,7 @@ export class Host {
       "unshare",
       [
         ...["--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
-        ...["sh", "-c", SETUP, "sh", name, String(ttl), ...keptPaths()],
+        ...["bash", "-c", SETUP, "bash", name, String(ttl), ...keptPaths()],
       ],
       { stdio: ["pipe", "pipe", "pipe"], env: ENVIRONMENT },
     );
@@ -208,7 +208,7 @@ const ENVIRONMENT = {
 
 /**
  * The first process of a host: arguments are its name, its TTL and the paths to keep. /dev/console is shut because
- * syslog(3) without a /dev/log writes each line there, which stalls keepalived for milliseconds. Ignoring SIGCHLD makes
+ * syslog(3) without a /dev/log writes each line there, which stalls keepalived for milliseconds. Ignoring SIGCHLD (bash can, dash cannot) makes
  * the kernel reap the orphans that the first process inherits.
  */
 const SETUP = `
