@@ -19,6 +19,7 @@ export type {
   HeldRouter,
   WinnerFilter,
 } from "./guard.ts";
+export { type IpHeader, ipPacket } from "./ip-packet.ts";
 export {
   ADDRESS_FLAGS,
   type AddressEvent,
@@ -38,6 +39,21 @@ export {
   type RuleSpec,
   type VirtualLinkSpec,
 } from "./network-state.ts";
+export {
+  becomeSubreaper,
+  changeRoot,
+  enterNetworkNamespace,
+  lockFile,
+  networkNamespacePath,
+  setCloseOnExec,
+  setCpuAffinity,
+  setDumpable,
+  setParentDeathSignal,
+  setProcessName,
+  setRealtimePriority,
+  setResourceLimit,
+  unshareNetwork,
+} from "./own-process.ts";
 export type {
   ProcessEvent,
   ProcessEvents,
@@ -45,6 +61,7 @@ export type {
   ProcessInfo,
 } from "./process-events.ts";
 export type { Credentials, ProgramRun, RunOptions, RunResult } from "./program-run.ts";
+export { linuxTransport, openVrrpSocket } from "./raw-socket.ts";
 export {
   type Executor,
   openRing,
@@ -53,7 +70,6 @@ export {
   type RingOptions,
   type RingOwner,
 } from "./ring.ts";
-export * from "./ring-abi.ts";
 export { NO_BUFFER, Slab, type SlabLayout } from "./slab.ts";
 export {
   AF_INET,
@@ -88,6 +104,7 @@ export {
   writeNow,
 } from "./stream-socket.ts";
 export { errnoName, errnoNumber, SystemError, systemError, wrapError } from "./system-error.ts";
+export { winnerProgram } from "./vrrp-filter.ts";
 export {
   type FilterRouter,
   type InterfaceRef,

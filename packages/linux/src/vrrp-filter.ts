@@ -97,9 +97,12 @@ class FilterWriter {
     }
     this.#dispatch();
     for (const { label, router } of this.#sums.values()) this.#checksum(label, router);
-    out.place(this.#accept);
-    out.moveImmediate(0, PASS);
-    out.exit();
+    // The kernel refuses a program with instructions that nothing reaches.
+    if (this.#filter.routers.length > 0) {
+      out.place(this.#accept);
+      out.moveImmediate(0, PASS);
+      out.exit();
+    }
     this.#writeRejects();
     return out.assemble();
   }
