@@ -2,6 +2,7 @@ import type { Position } from "@ha/base";
 import type { Config, Global, LaterUse } from "./model.ts";
 import type { Backend, Frontend, ProxyOptions, RuleLine, Ruleset } from "./proxy-model.ts";
 import type { Server } from "./server-model.ts";
+import type { ServerWords } from "./server-words.ts";
 
 /** The same value while it is being read. */
 export type Mutable<T> = { -readonly [K in keyof T]: MutableField<T[K]> };
@@ -30,7 +31,7 @@ export type GlobalDraft = Mutable<Omit<Global, "stats" | "tls" | "unixBind" | "d
 /** A server while its line is read: what is nested in the model is changed in place. */
 export type ServerDraft = Mutable<Server>;
 
-type ProxyFields = Omit<Frontend & Backend, "rules" | "options" | "timeouts" | "stats">;
+type ProxyFields = Omit<Frontend & Backend, "rules" | "options" | "timeouts" | "stats" | "servers">;
 
 /** A frontend, backend, listen or defaults section while it is read. */
 export interface ProxyDraft extends Mutable<ProxyFields> {
@@ -41,8 +42,9 @@ export interface ProxyDraft extends Mutable<ProxyFields> {
   timeouts: Mutable<Frontend["timeouts"]>;
   stats: Mutable<NonNullable<Frontend["stats"]>> | undefined;
   rules: Record<Ruleset, RuleLine[]>;
+  servers: ServerDraft[];
   /** `default-server` words so far: applied to every server after. */
-  serverDefaults: ServerDraft;
+  defaults: ServerWords;
   /** `log global` stands: the global targets are put in front at the end. */
   logGlobal: boolean;
   /** What the file said about the log format, for warnings of overriding: the option's name. */

@@ -1,0 +1,239 @@
+import type { Bind } from "./bind-model.ts";
+import { type BindDraft, bindWordByName, bindWords } from "./bind-words.ts";
+import type { GlobalDraft } from "./draft.ts";
+import { MAX_BIND_ADDRESSES } from "./limits.ts";
+import { didYouMean, type Line } from "./line.ts";
+import type { SocketAddress } from "./model.ts";
+import { type Reading, readAddress } from "./reading.ts";
+import { rangeWithout } from "./tls-words.ts";
+
+/** How messages name the line: `'bind :80' in section 'frontend'`, or `'stats socket'`. */
+export interface BindPlace {
+  readonly label: string;
+  /** Words before the address. */
+  readonly skip: number;
+  /** For `unknown keyword` HAProxy writes no blank before the colon on a bind line. */
+  readonly unknownLabel: string;
+  /** A port must be there (`bind`); a stats socket may do without, being a path. */
+  readonly expects: string;
+}
+
+/** Reads a `bind` line: one `Bind` for each address and port. Names are resolved later, in place. */
+export function readBind(
+  line: Line,
+  reading: Reading,
+  place: BindPlace,
+  add: (bind: Bind) => void,
+): void {
+  const addresses = line.text(place.skip);
+  if (addresses === "") {
+    line.alert(place.expects);
+    return;
+  }
+  const draft = emptyBind(line, reading.draft.global, addresses);
+  if (!readWords(line, reading, place, draft)) return;
+  finishTls(draft, line, reading);
+
+  const {
+    settings: _settings,
+    ssl: _ssl,
+    refusedVersions: _refused,
+    levelSet: _set,
+    ...model
+  } = draft;
+  for (const part of addresses.split(",")) {
+    const made: { -readonly [K in keyof Bind]: Bind[K] }[] = [];
+    const parsed = readAddress(
+      reading,
+      part,
+      {
+        port: "required",
+        portRange: true,
+        stream: true,
+        datagram: false,
+        inherited: true,
+        local: true,
+        unixPrefix: reading.draft.global.unixBind.prefix,
+        names: true,
+      },
+      (address) => {
+        for (const [i, bind] of made.entries()) bind.address = shiftPort(address, i);
+      },
+      (host) => {
+        line.alert(`'${line.name}' : invalid address: '${host}' in '${part}'`);
+      },
+    );
+    if (typeof parsed === "string") {
+      line.alert(`'${place.skip === 1 ? line.name : place.label}' : ${parsed}`);
+      return;
+    }
+    const { address, lastPort } = parsed;
+    if (address.kind === "fd" && !reading.host.isOpenDescriptor(address.fd)) {
+      line.alert(
+        `'${line.name}' : cannot use file descriptor '${address.fd}' : Bad file descriptor.`,
+      );
+      return;
+    }
+    const first = address.kind === "inet" ? address.port : 0;
+    for (
+      let port = first;
+      port <= Math.max(first, lastPort) && made.length < MAX_BIND_ADDRESSES;
+      port++
+    ) {
+      const bind = { ...model, text: part, address: shiftPort(address, port - first) };
+      made.push(bind);
+      add(bind);
+    }
+  }
+}
+
+/** Reads the words after the address; false when the line cannot be used. */
+function readWords(line: Line, reading: Reading, place: BindPlace, draft: BindDraft): boolean {
+  let good = true;
+  for (let i = place.skip + 1; line.text(i) !== ""; i++) {
+    const name = line.text(i);
+    const word = bindWordByName.get(name);
+    if (word === undefined) {
+      line.alert(
+        `${place.unknownLabel} unknown keyword '${name}'${didYouMean(
+          name,
+          bindWords.map(({ name }) => name),
+        )}`,
+        undefined,
+        "config/unknown-keyword",
+      );
+      return false;
+    }
+    if (word.status === "not served") {
+      line.alert(`${place.label} : '${name}' : QUIC is not served by lbproxy.`);
+      good = false;
+    }
+    if (word.status === "later") {
+      reading.draft.later.push({ at: line.at, feature: `'${name}' on a bind line` });
+    }
+    let value = "";
+    if (word.missing !== undefined) {
+      value = line.text(++i);
+      if (value === "") {
+        line.alert(`${place.label} : '${name}' : ${word.missing}`);
+        return false;
+      }
+    }
+    const wrong = word.read(draft, value, { reading, line });
+    if (typeof wrong === "string") {
+      line.alert(`${place.label} : ${wrong}`);
+      good = false;
+    }
+  }
+  return good;
+}
+
+function finishTls(draft: BindDraft, line: Line, reading: Reading): void {
+  const { settings } = draft;
+  if (draft.refusedVersions.size > 0) {
+    if (settings.minVersion !== undefined) {
+      reading.findings.warnPlain(
+        "config/tls-versions",
+        line.at,
+        `Proxy '${reading.proxy?.name ?? "GLOBAL"}': no-sslv3/no-tlsv1x are ignored for bind '${draft.text}' at [${line.at.file}:${line.at.line}]. Use only 'ssl-min-ver' and 'ssl-max-ver' to fix.`,
+      );
+    } else {
+      const { min, max } = rangeWithout(draft.refusedVersions);
+      settings.minVersion = min;
+      settings.maxVersion = max;
+    }
+  }
+  if (!draft.ssl) return;
+  draft.tls = settings;
+  if (
+    settings.certificates.length === 0 &&
+    settings.certificateLists.length === 0 &&
+    settings.defaultCertificates.length === 0 &&
+    !settings.generateCertificates
+  ) {
+    reading.findings.alertPlain(
+      "config/no-certificate",
+      line.at,
+      `Proxy '${reading.proxy?.name ?? "GLOBAL"}': no SSL certificate specified for bind '${draft.text}' at [${line.at.file}:${line.at.line}] (use 'crt').`,
+    );
+  }
+}
+
+function shiftPort(address: SocketAddress, by: number): SocketAddress {
+  return by === 0 || address.kind !== "inet" ? address : { ...address, port: address.port + by };
+}
+
+function emptyBind(line: Line, { unixBind, tls }: GlobalDraft, text: string): BindDraft {
+  const defaults = tls.bind;
+  return {
+    at: line.at,
+    text,
+    address: { kind: "unix", path: "", protocol: "stream" },
+    name: undefined,
+    id: 0,
+    guid: undefined,
+    tls: undefined,
+    protocol: undefined,
+    acceptProxy: false,
+    acceptNetscalerCip: undefined,
+    backlog: undefined,
+    maxconn: 0,
+    deferAccept: false,
+    fastOpen: false,
+    transparent: false,
+    v4v6: false,
+    v6only: false,
+    interface: undefined,
+    namespace: undefined,
+    mss: undefined,
+    userTimeout: undefined,
+    congestionControl: undefined,
+    md5Signature: undefined,
+    mptcp: text.startsWith("mptcp"),
+    keepalive: {},
+    nice: 0,
+    unix: { mode: unixBind.mode, uid: unixBind.uid, gid: unixBind.gid },
+    level: "operator",
+    severityOutput: "none",
+    exposeFdListeners: false,
+    threads: [],
+    shards: 1,
+    idlePing: undefined,
+    label: undefined,
+    settings: {
+      minVersion: defaults.minVersion,
+      maxVersion: defaults.maxVersion,
+      ciphers: defaults.ciphers,
+      ciphersuites: defaults.ciphersuites,
+      curves: defaults.curves,
+      sigalgs: defaults.sigalgs,
+      clientSigalgs: defaults.clientSigalgs,
+      alpn: undefined,
+      npn: undefined,
+      caFile: undefined,
+      crlFile: undefined,
+      tickets: defaults.tickets,
+      certificates: [],
+      certificateLists: [],
+      verify: "none",
+      caVerifyFile: undefined,
+      caIgnoreErrors: [],
+      crtIgnoreErrors: [],
+      strictSni: defaults.strictSni,
+      defaultCertificates: [],
+      preferClientCiphers: defaults.preferClientCiphers,
+      preferServerCiphers: false,
+      earlyData: false,
+      ecdhe: undefined,
+      generateCertificates: false,
+      caSignFile: undefined,
+      caSignPass: undefined,
+      ticketKeysFile: undefined,
+      noCaNames: false,
+      noRenegotiate: true,
+    },
+    ssl: false,
+    refusedVersions: new Set(),
+    levelSet: false,
+  };
+}

@@ -1,0 +1,755 @@
+import { type IpAddress, type Micros, type Prefix, parseAddress } from "@ha/base";
+import type { AddressRules } from "./address.ts";
+import type { ServerDraft } from "./draft.ts";
+import { warnTrailing } from "./global-keyword.ts";
+import { indexByName, type KeywordEntry } from "./keyword.ts";
+import type { Line } from "./line.ts";
+import { type Reading, readAddress } from "./reading.ts";
+import type { HealthPolicy, InitAddr, SendProxy, ServerPool } from "./server-model.ts";
+import { serverTlsWords } from "./server-tls-words.ts";
+import type { TlsVersion } from "./tls-model.ts";
+import { leadingNumber, parseTime, parseWhole } from "./values.ts";
+
+/** A server's words while they are read. What only counts together (check, agent, TLS) is put together at the end. */
+export interface ServerWords {
+  readonly server: ServerDraft;
+  /** `check` and `agent-check` stand. */
+  check: boolean;
+  agentCheck: boolean;
+  ssl: boolean;
+  /** `verify` was given by the line or its defaults. */
+  verifySet: boolean;
+  refusedVersions: Set<TlsVersion>;
+}
+
+export interface ServerWordContext {
+  readonly reading: Reading;
+  readonly line: Line;
+  /** The server's name, "" on a default-server line. */
+  readonly name: string;
+  /** Index of the word itself on the line. */
+  readonly index: number;
+}
+
+/**
+ * One word of a `server` line. `read` gets its value ("" for a plain word) and returns what is wrong; a number is
+ * how many words beyond the usual it took.
+ */
+export interface ServerWord extends KeywordEntry {
+  readonly missing?: string;
+  readonly read: (
+    words: ServerWords,
+    value: string,
+    context: ServerWordContext,
+  ) => string | number | undefined | void;
+}
+
+const SOURCE = "§5.2";
+
+export const plain = (
+  name: string,
+  doc: string,
+  read: (words: ServerWords) => void,
+  status: ServerWord["status"] = "works",
+): ServerWord => ({ name, syntax: name, doc, source: SOURCE, status, read });
+
+export const valued = (
+  name: string,
+  value: string,
+  missing: string,
+  doc: string,
+  read: ServerWord["read"],
+  status: ServerWord["status"] = "works",
+): ServerWord => ({ name, syntax: `${name} ${value}`, doc, source: SOURCE, status, missing, read });
+
+/** A count read as C reads it; text that is no number is warned about, since HAProxy takes it for 0 in silence. */
+function count(line: Line, name: string, value: string): number {
+  if (parseWhole(value) === undefined) {
+    line.findings.put(
+      "warning",
+      "place",
+      "config/not-a-number",
+      line.at,
+      `'${name}' of this server: '${value}' is not a number, ${leadingNumber(value)} is used as HAProxy does.`,
+    );
+  }
+  return leadingNumber(value);
+}
+
+const counted = (
+  name: string,
+  doc: string,
+  set: (words: ServerWords, value: number) => void,
+): ServerWord =>
+  valued(
+    name,
+    "<number>",
+    `'${name}' expects a number as argument.`,
+    doc,
+    (words, value, { line }) => set(words, count(line, name, value)),
+  );
+
+function timed(
+  name: string,
+  doc: string,
+  set: (words: ServerWords, value: Micros) => void,
+  { zero = true, unit = 1_000 }: { readonly zero?: boolean; readonly unit?: number } = {},
+): ServerWord {
+  return valued(
+    name,
+    "<time>",
+    `'${name}' expects a delay as argument..`,
+    doc,
+    (words, value, { line, name: server }) => {
+      const time = parseTime(value, { unit });
+      if (time.kind === "overflow") {
+        return `timer overflow in argument <${value}> to <${name}> of server ${server}, maximum value is 2147483647 ms (~24.8 days)..`;
+      }
+      if (time.kind === "bad") {
+        return `unexpected character '${time.character}' in '${name}' argument of server ${server}..`;
+      }
+      if (time.value === 0 && !zero)
+        return `invalid value ${time.value} for argument '${name}' of server ${server}..`;
+      if (time.trailing !== undefined) warnTrailing(line, value, time.trailing);
+      set(words, time.value);
+      return undefined;
+    },
+  );
+}
+
+const health = (words: ServerWords, change: Partial<HealthPolicy>): void => {
+  words.server.health = { ...words.server.health, ...change };
+};
+const pool = (words: ServerWords, change: Partial<ServerPool>): void => {
+  words.server.pool = { ...words.server.pool, ...change };
+};
+
+const CONNECT: AddressRules = {
+  port: "optional",
+  portZero: true,
+  stream: true,
+  datagram: false,
+  inherited: false,
+  local: true,
+  names: true,
+};
+
+/** HAProxy configuration manual §5.2, without TLS. */
+const plainWords: readonly ServerWord[] = [
+  valued(
+    "addr",
+    "<address>",
+    "'addr' expects <ipv4|ipv6> as argument.",
+    "Where checks go, if not to the server's own address.",
+    (w, v, { reading, line }) => {
+      const parsed = readAddress(
+        reading,
+        v,
+        CONNECT,
+        (address) => {
+          w.server.check = { ...checkOf(w), address };
+        },
+        (host) => line.alert(`'addr' : invalid address: '${host}' in '${v}'`),
+      );
+      return typeof parsed === "string" ? `'addr ${v}' : ${parsed}` : undefined;
+    },
+  ),
+  valued(
+    "agent-addr",
+    "<address>",
+    "'agent-addr' expects <addr> as argument.",
+    "Where the agent is.",
+    (w, v, { reading, line }) => {
+      const parsed = readAddress(
+        reading,
+        v,
+        CONNECT,
+        (address) => {
+          w.server.agent = { ...agentOf(w), address };
+        },
+        (host) => line.alert(`'agent-addr' : invalid address: '${host}' in '${v}'`),
+      );
+      return typeof parsed === "string"
+        ? `parsing agent-addr failed. Check if '${v}' is correct address..`
+        : undefined;
+    },
+  ),
+  plain("agent-check", "Asks an agent on the server for its state.", (w) => {
+    w.agentCheck = true;
+  }),
+  plain("no-agent-check", "Undoes agent-check.", (w) => {
+    w.agentCheck = false;
+  }),
+  timed(
+    "agent-inter",
+    "Time between questions to the agent.",
+    (w, interval) => {
+      w.server.agent = { ...agentOf(w), interval };
+    },
+    { zero: false },
+  ),
+  counted("agent-port", "Port of the agent.", (w, port) => {
+    w.server.agent = { ...agentOf(w), port };
+  }),
+  valued(
+    "agent-send",
+    "<text>",
+    "'agent-send' expects a string as argument.",
+    "What is sent to the agent first.",
+    (w, send) => {
+      w.server.agent = { ...agentOf(w), send };
+    },
+  ),
+  plain("backup", "Used only when no other server is left.", (w) => {
+    w.server.backup = true;
+  }),
+  plain("no-backup", "Undoes backup.", (w) => {
+    w.server.backup = false;
+  }),
+  valued(
+    "cc",
+    "<algorithm>",
+    "'cc' : missing congestion control algorithm",
+    "Congestion control of connections to it.",
+    (w, v) => {
+      w.server.tcp = { ...w.server.tcp, congestionControl: v };
+    },
+  ),
+  plain("check", "Checks its health.", (w) => {
+    w.check = true;
+  }),
+  plain("no-check", "Undoes check.", (w) => {
+    w.check = false;
+  }),
+  valued(
+    "check-pool-conn-name",
+    "<name>",
+    "'check-pool-conn-name' expects a string",
+    "Pool of check connections.",
+    () => {},
+    "later",
+  ),
+  valued("check-proto", "<name>", "'check-proto' : missing value", "What checks speak.", (w, v) => {
+    if (!["h1", "h2", "none", "fcgi"].includes(v))
+      return `'check-proto' :  unknown MUX protocol '${v}'.`;
+    w.server.check = { ...checkOf(w), protocol: v };
+    return undefined;
+  }),
+  plain("check-reuse-pool", "Checks may use idle connections.", (w) => {
+    w.server.check = { ...checkOf(w), reusePool: true };
+  }),
+  plain("no-check-reuse-pool", "Undoes check-reuse-pool.", (w) => {
+    w.server.check = { ...checkOf(w), reusePool: false };
+  }),
+  plain("check-send-proxy", "PROXY protocol in checks.", (w) => {
+    w.server.check = { ...checkOf(w), sendProxy: true };
+  }),
+  plain("no-check-send-proxy", "Undoes check-send-proxy.", (w) => {
+    w.server.check = { ...checkOf(w), sendProxy: false };
+  }),
+  plain("check-via-socks4", "Checks go through the SOCKS4 proxy too.", (w) => {
+    w.server.check = { ...checkOf(w), viaSocks4: true };
+  }),
+  valued(
+    "cookie",
+    "<value>",
+    "'cookie' expects <value> as argument..",
+    "Its value in the persistence cookie.",
+    (w, v) => {
+      w.server.cookie = v;
+    },
+  ),
+  plain("disabled", "Starts in maintenance.", (w) => {
+    w.server.disabled = true;
+  }),
+  plain("enabled", "Undoes disabled.", (w) => {
+    w.server.disabled = false;
+  }),
+  timed(
+    "downinter",
+    "Time between checks while down.",
+    (w, downinter) => health(w, { downinter }),
+    { zero: false },
+  ),
+  timed(
+    "fastinter",
+    "Time between checks while changing.",
+    (w, fastinter) => health(w, { fastinter }),
+    { zero: false },
+  ),
+  timed("inter", "Time between checks.", (w, inter) => health(w, { inter }), { zero: false }),
+  counted("error-limit", "Errors in traffic until on-error.", (w, errorLimit) =>
+    health(w, { errorLimit }),
+  ),
+  thresholds("fall", "Failed checks that take it down."),
+  thresholds("rise", "Good checks that bring it up."),
+  valued(
+    "guid",
+    "<text>",
+    "'guid' : expects an argument",
+    "A name that stays the same over reloads.",
+    (w, v) => {
+      w.server.guid = v;
+    },
+  ),
+  valued(
+    "hash-key",
+    "<key>",
+    "'hash-key' expects 'id', 'addr', or 'addr-port' value",
+    "What consistent hashing places it by.",
+    (w, v) => {
+      if (v !== "id" && v !== "addr" && v !== "addr-port") {
+        return `'hash-key' has to be 'id', 'addr', or 'addr-port'`;
+      }
+      w.server.hashKey = v;
+      return undefined;
+    },
+  ),
+  valued("id", "<number>", "'id' : custom id has to be > 0.", "Its number.", (w, v) => {
+    const id = parseWhole(v) ?? 0;
+    if (id <= 0) return "'id' : custom id has to be > 0.";
+    w.server.id = id;
+    return undefined;
+  }),
+  timed("idle-ping", "Pings on idle HTTP/2 connections.", (w, idlePing) => pool(w, { idlePing })),
+  valued(
+    "init-addr",
+    "<method>[,…]",
+    "'init-addr' : missing value",
+    "How its name is resolved at start: last, libc, none, or an address.",
+    (w, v) => {
+      const methods: InitAddr[] = [];
+      for (const part of v.split(",")) {
+        const address = parseAddress(part);
+        if (part === "last" || part === "libc" || part === "none") methods.push({ kind: part });
+        else if (address !== undefined) methods.push({ kind: "address", address });
+        else {
+          return `'init-addr' : unknown init-addr method '${part}', supported methods are 'libc', 'last', 'none'..`;
+        }
+      }
+      w.server.initAddr = methods;
+      return undefined;
+    },
+  ),
+  choice(
+    "init-state",
+    ["fully-up", "up", "down", "fully-down"],
+    "Its state at start.",
+    (w, initState) => health(w, { initState }),
+  ),
+  valued(
+    "log-bufsize",
+    "<bytes>",
+    "'log-bufsize' expects an integer argument",
+    "Buffer of log lines.",
+    (w, v) => {
+      w.server.log = { ...w.server.log, bufferSize: leadingNumber(v) };
+    },
+  ),
+  valued(
+    "log-proto",
+    "<name>",
+    "'log-proto' : expects 'legacy' or 'octet-count'",
+    "How log lines are told apart on a stream.",
+    (w, v) => {
+      if (v !== "legacy" && v !== "octet-count")
+        return `'log-proto' expects one of 'octet-count' or 'legacy' but got '${v}'`;
+      w.server.log = { ...w.server.log, protocol: v };
+      return undefined;
+    },
+  ),
+  counted("maxconn", "Concurrent requests.", (w, v) => {
+    w.server.maxconn = v;
+  }),
+  counted("minconn", "Lower end of a dynamic maxconn.", (w, v) => {
+    w.server.minconn = v;
+  }),
+  counted("maxqueue", "Requests that may wait for it.", (w, v) => {
+    w.server.maxqueue = v;
+  }),
+  counted("max-reuse", "Uses of one connection.", (w, maxReuse) => pool(w, { maxReuse })),
+  valued(
+    "namespace",
+    "<name>",
+    "'namespace' : expects <name> as argument",
+    "Network namespace to connect from.",
+    (w, v) => {
+      w.server.namespace = v;
+    },
+    "later",
+  ),
+  plain("non-stick", "Not entered in stick tables.", (w) => {
+    w.server.nonStick = true;
+  }),
+  plain("stick", "Undoes non-stick.", (w) => {
+    w.server.nonStick = false;
+  }),
+  choice(
+    "observe",
+    ["none", "layer4", "layer7"],
+    "Judges its health by traffic too.",
+    (w, observe) => health(w, { observe }),
+  ),
+  valued(
+    "on-error",
+    "<mode>",
+    "'on-error' expects <mode> as argument",
+    "What too many errors bring: fastinter, fail-check, sudden-death, mark-down.",
+    (w, v) => {
+      if (v !== "fastinter" && v !== "fail-check" && v !== "sudden-death" && v !== "mark-down") {
+        return `'on-error' expects one of 'fastinter', 'fail-check', 'sudden-death' or 'mark-down' but got '${v}'.`;
+      }
+      health(w, { onError: v });
+      return undefined;
+    },
+  ),
+  valued(
+    "on-marked-down",
+    "shutdown-sessions",
+    "'on-marked-down' expects 'shutdown-sessions'",
+    "Closes its sessions when it goes down.",
+    (w, v) => {
+      if (v !== "shutdown-sessions")
+        return `'on-marked-down' expects 'shutdown-sessions' but got '${v}'.`;
+      health(w, { onMarkedDown: v });
+      return undefined;
+    },
+  ),
+  valued(
+    "on-marked-up",
+    "shutdown-backup-sessions",
+    "'on-marked-up' expects 'shutdown-backup-sessions'",
+    "Closes sessions of backups when it comes up.",
+    (w, v) => {
+      if (v !== "shutdown-backup-sessions")
+        return `'on-marked-up' expects 'shutdown-backup-sessions' but got '${v}'.`;
+      health(w, { onMarkedUp: v });
+      return undefined;
+    },
+  ),
+  valued(
+    "pool-conn-name",
+    "<expression>",
+    "'pool-conn-name' expects an expression",
+    "What idle connections are told apart by.",
+    (w, _v, { line, index }) => {
+      pool(w, { name: line.words[index + 1] });
+    },
+    "later",
+  ),
+  counted("pool-low-conn", "Idle connections below which threads keep their own.", (w, low) =>
+    pool(w, { low }),
+  ),
+  counted("pool-max-conn", "Idle connections kept.", (w, maxIdle) => pool(w, { maxIdle })),
+  timed("pool-purge-delay", "How often idle connections are thinned out.", (w, purgeDelay) =>
+    pool(w, { purgeDelay }),
+  ),
+  counted("port", "Port of checks.", (w, port) => {
+    w.server.check = { ...checkOf(w), port };
+  }),
+  valued(
+    "proto",
+    "<name>",
+    "'proto' : missing value",
+    "What connections speak: h1, h2, none.",
+    (w, v) => {
+      if (v === "fcgi") return "'proto' : FastCGI is not served by lbproxy.";
+      if (!["h1", "h2", "none"].includes(v)) return `'proto' :  unknown MUX protocol '${v}'.`;
+      w.server.protocol = v;
+      return undefined;
+    },
+  ),
+  valued(
+    "redir",
+    "<prefix>",
+    "'redir' expects <prefix> as argument..",
+    "Answers GET and HEAD by a redirect there.",
+    (w, v) => {
+      w.server.redir = v;
+    },
+  ),
+  valued(
+    "resolvers",
+    "<name>",
+    "'resolvers' expects a name as argument..",
+    "Resolves its name at run time.",
+    (w, v, { line }) => {
+      w.server.resolvers = { ...resolversOf(w), resolvers: v, at: line.at };
+    },
+    "later",
+  ),
+  valued(
+    "resolve-prefer",
+    "ipv4|ipv6",
+    "'resolve-prefer' expects either ipv4 or ipv6 as argument.",
+    "Which family of addresses.",
+    (w, v) => {
+      if (v !== "ipv4" && v !== "ipv6")
+        return "'resolve-prefer' expects either ipv4 or ipv6 as argument.";
+      w.server.resolvers = { ...resolversOf(w), prefer: v };
+      return undefined;
+    },
+  ),
+  valued(
+    "resolve-opts",
+    "<option>[,…]",
+    "'resolve-opts' expects a list of options",
+    "allow-dup-ip, ignore-weight, prevent-dup-ip.",
+    (w, v) => {
+      for (const option of v.split(",")) {
+        const use = resolversOf(w);
+        if (option === "allow-dup-ip") w.server.resolvers = { ...use, allowDuplicateAddress: true };
+        else if (option === "ignore-weight") w.server.resolvers = { ...use, ignoreWeight: true };
+        else if (option === "prevent-dup-ip")
+          w.server.resolvers = { ...use, preventDuplicateAddress: true };
+        else
+          return `'resolve-opts' : unknown resolve-opts option '${option}', supported methods are 'allow-dup-ip', 'ignore-weight', and 'prevent-dup-ip'.`;
+      }
+      return undefined;
+    },
+  ),
+  valued(
+    "resolve-net",
+    "<network>[,…]",
+    "'resolve-net' expects a list of networks as argument.",
+    "Networks preferred.",
+    (w, v) => {
+      const networks = v.split(",").map(parsePrefix);
+      const good = networks.filter((network) => network !== undefined);
+      if (good.length < networks.length) return `'resolve-net' invalid network address '${v}'.`;
+      w.server.resolvers = { ...resolversOf(w), network: good };
+      return undefined;
+    },
+  ),
+  plain("send-proxy", "PROXY protocol, version 1.", (w) => {
+    w.server.sendProxy = { ...proxyOf(w), version: 1 };
+  }),
+  plain("send-proxy-v2", "PROXY protocol, version 2.", (w) => {
+    w.server.sendProxy = { ...proxyOf(w), version: 2 };
+  }),
+  plain("send-proxy-v2-ssl", "Version 2 with facts of TLS.", (w) => addProxyOptions(w, ["ssl"])),
+  plain("send-proxy-v2-ssl-cn", "Version 2 with the client certificate's name too.", (w) =>
+    addProxyOptions(w, ["ssl", "cert-cn"]),
+  ),
+  ...["no-send-proxy", "no-send-proxy-v2", "no-send-proxy-v2-ssl", "no-send-proxy-v2-ssl-cn"].map(
+    (name) =>
+      plain(name, `Undoes ${name.slice(3)}.`, (w) => {
+        w.server.sendProxy = undefined;
+      }),
+  ),
+  valued(
+    "proxy-v2-options",
+    "<option>[,…]",
+    "'proxy-v2-options' : missing value",
+    "More TLVs in version 2.",
+    (w, v) => {
+      const known = [
+        "ssl",
+        "cert-cn",
+        "ssl-cipher",
+        "cert-sig",
+        "cert-key",
+        "authority",
+        "crc32c",
+        "unique-id",
+      ] as const;
+      const options: (typeof known)[number][] = [];
+      for (const part of v.split(",")) {
+        const option = known.find((name) => name === part);
+        if (option === undefined) return `'${part}' : proxy v2 option not implemented.`;
+        options.push(option);
+      }
+      addProxyOptions(w, options);
+      return undefined;
+    },
+  ),
+  {
+    name: "set-proxy-v2-tlv-fmt",
+    syntax: "set-proxy-v2-tlv-fmt(<id>) <format>",
+    doc: "One more TLV in version 2.",
+    source: SOURCE,
+    status: "works",
+    missing: "'set-proxy-v2-tlv-fmt' : missing format",
+    read: (w, _v, { line, index }) => {
+      const word = line.words[index];
+      const format = line.words[index + 1];
+      const type = Number(/\((0x[0-9a-fA-F]+|\d+)\)$/.exec(word?.text ?? "")?.[1] ?? Number.NaN);
+      if (!(type >= 0 && type <= 255))
+        return "'set-proxy-v2-tlv-fmt' : TLV ID must be between 0 and 255";
+      if (format === undefined) return undefined;
+      const before = proxyOf(w);
+      w.server.sendProxy = { ...before, version: 2, tlvs: [...before.tlvs, { type, format }] };
+      return undefined;
+    },
+  },
+  counted("shard", "Peers: which share of the keys goes there.", (w, v) => {
+    w.server.shard = v;
+  }),
+  timed(
+    "slowstart",
+    "Grows to full weight over that time.",
+    (w, v) => {
+      w.server.slowstart = v;
+    },
+    { unit: 1_000_000 },
+  ),
+  valued(
+    "socks4",
+    "<address>:<port>",
+    "'socks4' expects <addr>:<port> as argument.",
+    "Through that SOCKS4 proxy.",
+    (w, v, { reading, line }) => {
+      const parsed = readAddress(
+        reading,
+        v,
+        { ...CONNECT, port: "required", portZero: false },
+        (address) => {
+          w.server.socks4 = address;
+        },
+        (host) => line.alert(`'socks4' : invalid address: '${host}' in '${v}'`),
+      );
+      return typeof parsed === "string" ? `'socks4 ${v}' : ${parsed}.` : undefined;
+    },
+    "later",
+  ),
+  valued(
+    "tcp-md5sig",
+    "<password>",
+    "'tcp-md5sig' : missing password",
+    "TCP MD5 signatures.",
+    (w, v) => {
+      w.server.tcp = { ...w.server.tcp, md5Signature: v };
+    },
+    "later",
+  ),
+  timed("tcp-ut", "TCP user timeout.", (w, userTimeout) => {
+    w.server.tcp = { ...w.server.tcp, userTimeout };
+  }),
+  plain("tfo", "TCP fast open.", (w) => {
+    w.server.tcp = { ...w.server.tcp, fastOpen: true };
+  }),
+  plain("no-tfo", "Undoes tfo.", (w) => {
+    w.server.tcp = { ...w.server.tcp, fastOpen: false };
+  }),
+  valued(
+    "track",
+    "[<backend>/]<server>",
+    "'track' expects [<proxy>/]<server> as argument..",
+    "Takes its state from another server.",
+    (w, v, { line }) => {
+      const slash = v.indexOf("/");
+      w.server.track = {
+        backend: slash === -1 ? undefined : v.slice(0, slash),
+        server: v.slice(slash + 1),
+        at: line.at,
+      };
+    },
+  ),
+  valued(
+    "weight",
+    "<0-256>",
+    "'weight' expects a number as argument.",
+    "Its share of the load.",
+    (w, v, { line, name }) => {
+      const weight = count(line, "weight", v);
+      if (weight < 0 || weight > 256)
+        return `weight of server ${name} is not within 0 and 256 (${weight})..`;
+      w.server.weight = weight;
+      return undefined;
+    },
+  ),
+  valued("ws", "auto|h1|h2", "'ws' : missing value", "What websocket requests use.", (w, v) => {
+    if (v !== "auto" && v !== "h1" && v !== "h2") return "'ws' has to be 'auto', 'h1' or 'h2'.";
+    w.server.websocket = v;
+    return undefined;
+  }),
+];
+
+export const serverWords: readonly ServerWord[] = [...plainWords, ...serverTlsWords];
+export const serverWordByName = indexByName(serverWords);
+
+function thresholds(name: "rise" | "fall", doc: string): ServerWord {
+  return valued(name, "<number>", `'${name}' expects an integer argument..`, doc, (w, v) => {
+    const number = leadingNumber(v);
+    if (number <= 0) return `'${name}' has to be > 0..`;
+    health(w, { [name]: number });
+    return undefined;
+  });
+}
+
+function choice<Name extends string>(
+  name: string,
+  values: readonly Name[],
+  doc: string,
+  set: (words: ServerWords, value: Name) => void,
+): ServerWord {
+  const listed = values.map((value) => `'${value}'`).join(", ");
+  return valued(name, values.join("|"), `'${name}' expects <mode> as argument`, doc, (w, v) => {
+    const found = values.find((value) => value === v);
+    if (found === undefined) return `'${name}' expects one of ${listed} but got '${v}'.`;
+    set(w, found);
+    return undefined;
+  });
+}
+
+export function checkOf({ server }: ServerWords): NonNullable<ServerDraft["check"]> {
+  return (
+    server.check ?? {
+      port: 0,
+      address: undefined,
+      ssl: undefined,
+      sni: undefined,
+      alpn: undefined,
+      protocol: undefined,
+      sendProxy: false,
+      viaSocks4: false,
+      reusePool: false,
+    }
+  );
+}
+
+export function agentOf({ server }: ServerWords): NonNullable<ServerDraft["agent"]> {
+  return (
+    server.agent ?? { port: 0, address: undefined, interval: server.health.inter, send: undefined }
+  );
+}
+
+function resolversOf({ server }: ServerWords): NonNullable<ServerDraft["resolvers"]> {
+  return (
+    server.resolvers ?? {
+      resolvers: "",
+      at: server.at,
+      prefer: "ipv6",
+      network: [],
+      allowDuplicateAddress: false,
+      ignoreWeight: false,
+      preventDuplicateAddress: false,
+    }
+  );
+}
+
+function proxyOf({ server }: ServerWords): SendProxy {
+  return server.sendProxy ?? { version: 1, options: new Set(), tlvs: [] };
+}
+
+type ProxyOption = SendProxy["options"] extends ReadonlySet<infer O> ? O : never;
+
+function addProxyOptions(words: ServerWords, options: readonly ProxyOption[]): void {
+  const before = proxyOf(words);
+  words.server.sendProxy = {
+    ...before,
+    version: 2,
+    options: new Set([...before.options, ...options]),
+  };
+}
+
+function parsePrefix(text: string): Prefix | undefined {
+  const [host, length] = text.split("/");
+  const address: IpAddress | undefined = parseAddress(host ?? "");
+  if (address === undefined) return undefined;
+  const bits = address.family === 4 ? 32 : 128;
+  const wanted = length === undefined ? bits : parseWhole(length);
+  return wanted !== undefined && wanted >= 0 && wanted <= bits
+    ? { address, length: wanted }
+    : undefined;
+}
