@@ -62,47 +62,7 @@ export type {
 } from "./process-events.ts";
 export type { Credentials, ProgramRun, RunOptions, RunResult } from "./program-run.ts";
 export { linuxTransport, openVrrpSocket } from "./raw-socket.ts";
-export {
-  type Executor,
-  openRing,
-  Ring,
-  RingError,
-  type RingOptions,
-  type RingOwner,
-} from "./ring.ts";
-export { NO_BUFFER, Slab, type SlabLayout } from "./slab.ts";
-export {
-  AF_INET,
-  AF_INET6,
-  AF_UNIX,
-  decodeInetAddress,
-  encodeSocketAddress,
-  readSocketAddress,
-  SOCKADDR_ROOM,
-  type StreamAddress,
-} from "./socket-address.ts";
-export {
-  adoptDescriptor,
-  bindOutgoing,
-  closeDescriptor,
-  familyOf,
-  type KeepaliveOptions,
-  type ListenOptions,
-  listenStream,
-  openDatagram,
-  openStream,
-  raiseDescriptorLimit,
-  type SocketRefusal,
-  sendDatagram,
-  setAbortive,
-  setKeepalive,
-  setNoDelay,
-  setQuickAck,
-  shutdownStream,
-  socketName,
-  socketNameRoom,
-  writeNow,
-} from "./stream-socket.ts";
+export * from "./ring-index.ts";
 export { errnoName, errnoNumber, SystemError, systemError, wrapError } from "./system-error.ts";
 export { winnerProgram } from "./vrrp-filter.ts";
 export {

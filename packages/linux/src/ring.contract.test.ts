@@ -21,7 +21,7 @@ import {
   RingError,
   type RingOptions,
   type RingOwner,
-} from "./index.ts";
+} from "./ring-index.ts";
 import {
   listenStream,
   openStream,

@@ -297,13 +297,15 @@ export class Ring {
 
   /**
    * Receives into buffers of the group: once, or (multishot) until cancelled, the end, or an error. ENOBUFS
-   * means that none was left; see `retryReceive`. recv(2)
+   * means that none was left; see `retryReceive`. A single receive takes at most `limit` bytes (0: what the
+   * buffer has room for). recv(2)
    */
-  receive(slot: number, fd: number, group: 0 | 1, multishot: boolean): void {
+  receive(slot: number, fd: number, group: 0 | 1, multishot: boolean, limit = 0): void {
     const op = group === 0 ? OP_RECEIVE : OP_RECEIVE_LARGE;
     const at = this.#push(slot, op, IORING_OP_RECV, fd);
     this.#entries[at] =
       IORING_OP_RECV | (IOSQE_BUFFER_SELECT << 8) | ((multishot ? IORING_RECV_MULTISHOT : 0) << 16);
+    this.#entries[at + 6] = limit;
     this.#entries[at + 10] = group;
   }
 

@@ -22,6 +22,8 @@ export class Slab {
   readonly outNext: Int32Array;
   readonly outStart: Int32Array;
   readonly outEnd: Int32Array;
+  /** 1 while the buffer is in a queue of bytes to send. */
+  readonly outQueued: Uint8Array;
   readonly #references: Uint8Array;
   readonly #freeSmall: Int32Array;
   #freeSmallCount: number;
@@ -44,6 +46,7 @@ export class Slab {
     this.outNext = new Int32Array(count).fill(NO_BUFFER);
     this.outStart = new Int32Array(count);
     this.outEnd = new Int32Array(count);
+    this.outQueued = new Uint8Array(count);
     this.#references = new Uint8Array(count);
     this.#freeSmall = new Int32Array(layout.smallCount);
     this.#freeLarge = new Int32Array(layout.largeCount);

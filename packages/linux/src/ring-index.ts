@@ -1,0 +1,43 @@
+export {
+  type Executor,
+  openRing,
+  Ring,
+  RingError,
+  type RingOptions,
+  type RingOwner,
+} from "./ring.ts";
+export * from "./ring-abi.ts";
+export { ringDoor } from "./ring-door.ts";
+export { NO_BUFFER, Slab, type SlabLayout } from "./slab.ts";
+export {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  decodeInetAddress,
+  encodeSocketAddress,
+  readSocketAddress,
+  SOCKADDR_ROOM,
+  type StreamAddress,
+} from "./socket-address.ts";
+export {
+  adoptDescriptor,
+  bindOutgoing,
+  closeDescriptor,
+  familyOf,
+  type KeepaliveOptions,
+  type ListenOptions,
+  listenStream,
+  openDatagram,
+  openStream,
+  raiseDescriptorLimit,
+  type SocketRefusal,
+  sendDatagram,
+  setAbortive,
+  setKeepalive,
+  setNoDelay,
+  setQuickAck,
+  shutdownStream,
+  socketName,
+  socketNameRoom,
+  writeNow,
+} from "./stream-socket.ts";
