@@ -5,11 +5,11 @@ import { basename, dirname, join } from "node:path";
 /**
  * Writes a dump where any user may have planted something (keepalived's default is `/tmp`): into a new file of our own
  * and then over the name by rename(2), which replaces a link, a FIFO or another user's file instead of following or
- * opening it. Mode 0600 whatever the umask. (CVE-2018-19044, CVE-2018-19046)
+ * opening it. The mode is as given, whatever the umask. (CVE-2018-19044, CVE-2018-19046)
  *
  * @throws the system's error when the folder cannot be written or the name is a folder.
  */
-export async function writeDump(path: string, text: string): Promise<void> {
+export async function writeDump(path: string, text: string, mode = 0o600): Promise<void> {
   const draft = join(
     dirname(path),
     `.${basename(path)}.${process.pid}.${process.hrtime.bigint().toString(36)}`,
@@ -17,7 +17,7 @@ export async function writeDump(path: string, text: string): Promise<void> {
   const file = await open(draft, DRAFT_FLAGS, 0o600);
   try {
     try {
-      await file.chmod(0o600);
+      await file.chmod(mode);
       await file.writeFile(text);
     } finally {
       await file.close();
