@@ -40,6 +40,7 @@ const artefacts = [
     headers: ["ring.h"],
     flags: ADDON,
   },
+  { out: "signals.node", sources: ["signals.c"], flags: ADDON },
   { out: "sockets.node", sources: ["sockets.c"], flags: ADDON },
   { out: "tls.node", sources: ["tls.c"], flags: ADDON },
 ];

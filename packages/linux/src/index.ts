@@ -63,6 +63,7 @@ export type {
 export type { Credentials, ProgramRun, RunOptions, RunResult } from "./program-run.ts";
 export { linuxTransport, openVrrpSocket } from "./raw-socket.ts";
 export * from "./ring-index.ts";
+export { realtimeSignals, unwatchSignal, watchSignal } from "./signals.ts";
 export { errnoName, errnoNumber, SystemError, systemError, wrapError } from "./system-error.ts";
 export { winnerProgram } from "./vrrp-filter.ts";
 export {
