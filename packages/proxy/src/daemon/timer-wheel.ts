@@ -169,7 +169,7 @@ export class TimerWheel {
 
   #grow(): void {
     const size = this.#deadlines.length * 2;
-    const grow = (old: Int32Array): Int32Array => {
+    const grow = (old: Int32Array) => {
       const grown = new Int32Array(size).fill(-1);
       grown.set(old);
       return grown;

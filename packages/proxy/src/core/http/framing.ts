@@ -13,7 +13,7 @@ import {
   type Head,
   METHOD_CONNECT,
   METHOD_HEAD,
-  NOT_IMPLEMENTED,
+  UNPROCESSABLE,
 } from "./head.ts";
 import { authorityStart, isAuthority } from "./uri.ts";
 
@@ -94,7 +94,7 @@ function readFraming(bytes: Uint8Array, head: Head): number {
       case TRANSFER_ENCODING.hash:
         if (!isNamed(bytes, head, field, TRANSFER_ENCODING)) break;
         if (++codings > 1 || head.version < 11) return BAD_REQUEST;
-        if (!hasValue(bytes, head, field, CHUNKED_VALUE)) return NOT_IMPLEMENTED;
+        if (!hasValue(bytes, head, field, CHUNKED_VALUE)) return UNPROCESSABLE;
         head.flags |= HEAD_CHUNKED;
         break;
       case CONNECTION.hash:

@@ -16,7 +16,6 @@ import {
   METHOD_PUT,
   METHOD_TRACE,
   TOO_MANY_FIELDS,
-  VERSION_NOT_SUPPORTED,
 } from "./head.ts";
 import { parseTarget } from "./uri.ts";
 
@@ -146,7 +145,7 @@ function parseVersion(bytes: Uint8Array, at: number): number {
   if (major < ZERO || major > NINE || bytes[at + 6] !== DOT || minor < ZERO || minor > NINE) {
     return BAD_REQUEST;
   }
-  if (major !== ZERO + 1 || minor > ZERO + 1) return VERSION_NOT_SUPPORTED;
+  if (major !== ZERO + 1 || minor > ZERO + 1) return BAD_REQUEST;
   return 10 + (minor - ZERO);
 }
 

@@ -6,10 +6,8 @@ export const BAD_REQUEST = -400;
 export const URI_TOO_LONG = -414;
 /** More fields than the head has room for, or a head longer than the buffer. */
 export const TOO_MANY_FIELDS = -431;
-/** A transfer coding other than `chunked`. RFC 9112 §6.1. */
-export const NOT_IMPLEMENTED = -501;
-/** A version this proxy does not speak (HTTP/2 preface on an HTTP/1 listener, 0.9, 3.0). */
-export const VERSION_NOT_SUPPORTED = -505;
+/** A transfer coding other than `chunked`. Differs from RFC 9112 §6.1 (501), because HAProxy answers so. */
+export const UNPROCESSABLE = -422;
 
 /** HAProxy's `tune.http.maxhdr` default, plus the start line it counts. HAProxy configuration manual §3.2. */
 export const DEFAULT_MAX_FIELDS = 101;
