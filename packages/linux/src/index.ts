@@ -20,6 +20,7 @@ export type {
   WinnerFilter,
 } from "./guard.ts";
 export { type IpHeader, ipPacket } from "./ip-packet.ts";
+export { setMinimumTtl } from "./minimum-ttl.ts";
 export {
   ADDRESS_FLAGS,
   type AddressEvent,
