@@ -1,3 +1,4 @@
+import type { Position } from "@ha/base";
 import { createHead, type Head } from "./http/head.ts";
 import { Message, type Scratch } from "./http/message.ts";
 
@@ -215,6 +216,13 @@ export class Transaction {
   /** Captures by slot: copies, undefined where nothing was captured. */
   readonly requestCaptures: (Uint8Array | undefined)[] = [];
   readonly responseCaptures: (Uint8Array | undefined)[] = [];
+  /** `capture cookie`: name and value, cut at its length; undefined when there was none. */
+  requestCookieCapture: Uint8Array | undefined = undefined;
+  responseCookieCapture: Uint8Array | undefined = undefined;
+  /** Set by `runRules`: whether a condition that lacks bytes may still wait (`inspect-delay`). */
+  inspecting = false;
+  /** The rule that ended a ruleset last, for `last_rule_file` and `last_rule_line`. */
+  lastRule: Position | undefined = undefined;
   /** What the last rule that ends the transaction wants said. */
   reply: Reply | undefined = undefined;
   /** `unique-id-format` evaluated, once made. */
@@ -265,6 +273,9 @@ export class Transaction {
     if (this.requestCaptures.length > 0) this.requestCaptures.length = 0;
     if (this.responseCaptures.length > 0) this.responseCaptures.length = 0;
     this.reply = undefined;
+    this.requestCookieCapture = this.responseCookieCapture = undefined;
+    this.inspecting = false;
+    this.lastRule = undefined;
     this.uniqueId = undefined;
     this.target.family = this.serverSource.family = this.serverDestination.family = 0;
     this.request.bodyStart = this.request.bodyEnd = 0;
