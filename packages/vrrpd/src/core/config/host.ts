@@ -6,11 +6,16 @@ import type { ScriptUser } from "./model.ts";
  * configuration is read, before anything runs or in a process of its own.
  */
 export interface ConfigHost {
-  /** Text of a file, bytes as Latin-1 or UTF-8 text; undefined when it cannot be read. */
+  /** Text of a file as UTF-8; undefined when it cannot be read. */
   readFile(path: string): string | undefined;
-  /** Names that match a pattern of glob(7), sorted; without wildcards the name itself if it exists. */
-  glob(pattern: string): readonly string[];
-  readonly workingFolder: string;
+  /** Files that match a pattern of glob(7) with `{a,b}`, relative to a folder. */
+  glob(pattern: string, folder: string): FoundFiles;
+  /** Absolute folder of a file. */
+  folderOf(file: string): string;
+  /** How many processors there are. */
+  readonly cpus: number;
+  /** Seeds `${_RANDOM}` unless `random_seed` does. */
+  readonly seed: number;
   /** Whole node name, as of uname(2). */
   readonly hostName: string;
   environment(name: string): string | undefined;
@@ -31,6 +36,13 @@ export interface ConfigHost {
   fileProblem(path: string, mode: "read" | "folder"): string | undefined;
   /** Mode bits and owner, for key files. */
   fileMode(path: string): { readonly mode: number; readonly uid: number } | undefined;
+}
+
+export interface FoundFiles {
+  /** Sorted, as paths that `readFile` takes. */
+  readonly files: readonly string[];
+  /** Alternatives of the pattern that no file matches. */
+  readonly unmatched: readonly string[];
 }
 
 export type RoutingNames = "tables" | "protocols" | "realms" | "scopes" | "groups" | "dsfield";

@@ -440,7 +440,7 @@ export interface Command {
   readonly argv: readonly string[];
   /** As written, for logs. */
   readonly text: string;
-  /** The resolved file to execute; undefined when it could not be resolved. */
+  /** The resolved file to execute, which may differ from `argv[0]`; undefined when it could not be resolved. */
   readonly path?: string;
   readonly at: Position;
 }
@@ -495,6 +495,8 @@ export interface TrackScript {
   readonly rise: number;
   readonly fall: number;
   readonly init_fail: boolean;
+  /** Why it can never run, in words: then it counts as failed. Such a script is in no list with vrrp_script_cannot_run_fails off. */
+  readonly cannot_run?: string;
 }
 
 export interface TrackProcess {

@@ -1,0 +1,212 @@
+import { closestWord, type Diagnostics, type Position, type Statement, type Token } from "@ha/base";
+import { type Entry, lookUp, type Table } from "./entry.ts";
+import type { Piece } from "./source-line.ts";
+
+/**
+ * The second stage: lines and braces to a tree. Which words open a block is for the tables to say, so an unknown
+ * block leads astray exactly as in keepalived, whose recovery this follows line by line; the messages are better.
+ * observed: keepalived 2.2.7
+ */
+export function parsePieces(
+  pieces: readonly Piece[],
+  table: Table,
+  context: { readonly diagnostics: Diagnostics; readonly blockDepth: number },
+): Statement[] {
+  const parser = new Parser(pieces, context.diagnostics, context.blockDepth);
+  return parser.statements(table, undefined);
+}
+
+class Parser {
+  readonly #pieces: readonly Piece[];
+  readonly #diagnostics: Diagnostics;
+  readonly #blockDepth: number;
+  #next = 0;
+  #tooDeep = false;
+  readonly #seen = new Map<string, Position>();
+
+  constructor(pieces: readonly Piece[], diagnostics: Diagnostics, blockDepth: number) {
+    this.#pieces = pieces;
+    this.#diagnostics = diagnostics;
+    this.#blockDepth = blockDepth;
+  }
+
+  /** Statements up to the `}` of `block`, or for the file itself up to its end. */
+  statements(table: Table, block: Token | undefined, depth = 0): Statement[] {
+    const found: Statement[] = [];
+    for (;;) {
+      const piece = this.#pieces[this.#next++];
+      if (piece === undefined) {
+        if (block !== undefined) this.#unclosed(block);
+        return found;
+      }
+      if (piece.kind === "close") {
+        if (block !== undefined) return found;
+        this.#diagnostics.error(
+          "config/unexpected-brace",
+          piece.at,
+          "this } closes no block",
+          "remove it, or look above for a block whose keyword is unknown",
+        );
+        continue;
+      }
+      if (piece.kind === "open") {
+        this.#diagnostics.error(
+          "config/unexpected-brace",
+          piece.at,
+          "no block begins here, { is ignored",
+        );
+        continue;
+      }
+      const statement = this.#statement(piece.words, piece.text, table, depth);
+      if (statement !== undefined) found.push(statement);
+    }
+  }
+
+  #statement(
+    words: readonly [Token, ...Token[]],
+    text: string,
+    table: Table,
+    depth: number,
+  ): Statement | undefined {
+    const [head] = words;
+    const known = lookUp(table, head.text);
+    if (known === undefined) {
+      const near = closestWord(head.text.slice(0, 64), Object.keys(table));
+      this.#diagnostics.error(
+        "config/unknown-keyword",
+        head.at,
+        `unknown keyword '${shorten(head.text)}'`,
+        near === undefined ? undefined : `did you mean '${near}'?`,
+      );
+      return undefined;
+    }
+    if (known.body === undefined) return { words, text };
+    if (!this.#named(words, known, depth)) {
+      this.#skipBlock();
+      return undefined;
+    }
+    if (!this.#opens(head)) return { words, text, body: [] };
+    if (depth >= this.#blockDepth) {
+      if (!this.#tooDeep) {
+        this.#diagnostics.error(
+          "config/limit",
+          head.at,
+          `blocks are nested more than ${this.#blockDepth} deep`,
+        );
+      }
+      this.#tooDeep = true;
+      this.#next--;
+      this.#skipBlock();
+      return undefined;
+    }
+    if (known.body === "ignored") {
+      this.#next--;
+      this.#skipBlock();
+      return { words, text, body: [] };
+    }
+    const body =
+      known.body === "lines" ? this.#lines(head) : this.statements(known.body, head, depth + 1);
+    const last = this.#pieces[this.#next - 1];
+    return last?.kind === "close" ? { words, text, body, end: last.at } : { words, text, body };
+  }
+
+  /** Whether a block has the name it needs, and that for the first time. */
+  #named(words: readonly [Token, ...Token[]], known: Entry, depth: number): boolean {
+    const [head, name, extra] = words;
+    if (known.named !== true) {
+      // Only inner blocks mind; keepalived reads `global_defs anything {` without a word.
+      if (name !== undefined && depth > 0) {
+        this.#diagnostics.error(
+          "config/extra-words",
+          name.at,
+          `${head.text} takes nothing before its {, '${shorten(name.text)}' is ignored`,
+          `write: ${known.syntax}`,
+        );
+      }
+      return true;
+    }
+    if (name === undefined && known.needs !== undefined) return true;
+    if (name === undefined || (extra !== undefined && known.needs === undefined)) {
+      this.#diagnostics.error(
+        "config/block-name",
+        extra?.at ?? head.at,
+        name === undefined
+          ? `${head.text} must have a name; the block is ignored`
+          : `${head.text} must have one name, not several words; the block is ignored`,
+        `write: ${known.syntax}`,
+      );
+      return false;
+    }
+    if (known.unique !== true) return true;
+    const key = `${head.text} ${name.text}`;
+    const first = this.#seen.get(key);
+    if (first === undefined) {
+      this.#seen.set(key, head.at);
+      return true;
+    }
+    this.#diagnostics.error(
+      "config/duplicate-block",
+      head.at,
+      `${key} already stands at ${first.file}:${first.line}; this one is ignored`,
+    );
+    return false;
+  }
+
+  /** Takes the `{`; without one the block is empty and what follows belongs to the block around. */
+  #opens(head: Token): boolean {
+    const piece = this.#pieces[this.#next];
+    if (piece?.kind === "open") {
+      this.#next++;
+      return true;
+    }
+    const at =
+      piece === undefined ? head.at : piece.kind === "words" ? piece.words[0].at : piece.at;
+    this.#diagnostics.error(
+      "config/missing-brace",
+      at,
+      `${head.text} needs { before this`,
+      `write: ${head.text} … {`,
+    );
+    return false;
+  }
+
+  #lines(head: Token): Statement[] {
+    const lines: Statement[] = [];
+    for (;;) {
+      const piece = this.#pieces[this.#next++];
+      if (piece === undefined) {
+        this.#unclosed(head);
+        return lines;
+      }
+      if (piece.kind === "close") return lines;
+      // keepalived takes a brace for one more value here, and complains of that.
+      if (piece.kind === "open") lines.push({ words: [{ text: "{", at: piece.at }], text: "{" });
+      else lines.push({ words: piece.words, text: piece.text });
+    }
+  }
+
+  /** Past the `}` that matches the next `{`, if one comes next. */
+  #skipBlock(): void {
+    if (this.#pieces[this.#next]?.kind !== "open") return;
+    let depth = 0;
+    for (;;) {
+      const piece = this.#pieces[this.#next++];
+      if (piece === undefined) return;
+      if (piece.kind === "open") depth++;
+      if (piece.kind === "close" && --depth === 0) return;
+    }
+  }
+
+  #unclosed(head: Token): void {
+    this.#diagnostics.error(
+      "config/missing-brace",
+      head.at,
+      `the block of ${head.text} is never closed`,
+      "add a } where it ends",
+    );
+  }
+}
+
+function shorten(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
