@@ -1,2 +1,60 @@
+export { Admission, type AdmissionError, type Admitted, vridOf } from "./admission.ts";
+export {
+  type Advert,
+  type AdvertError,
+  advertSize,
+  decodeAdvert,
+  type Envelope,
+  encodeAdvert,
+  type WireForm,
+} from "./advert.ts";
+export { AdvertEncoder, type PreparedAdverts } from "./advert-encoder.ts";
+export { AH_SIZE, type AhError, openAh, type SignedHeader, sealWithAh } from "./ah.ts";
 export type * from "./config/host.ts";
 export type * from "./config/model.ts";
+export {
+  compareSequences,
+  type HmacError,
+  nextSequence,
+  openHmac,
+  type Sequence,
+  type SignedContext,
+  sealWithHmac,
+  TRAILER_SIZE,
+} from "./hmac.ts";
+export {
+  type Action,
+  type AdvertKind,
+  type Event,
+  type GroupOrder,
+  type Standing,
+  type Step,
+  step,
+} from "./machine.ts";
+export type { AddressPort, Digests, IncomingPacket, OutgoingPacket, Ports } from "./ports.ts";
+export type { Report, SplitEvidence, TransitionReason } from "./report.ts";
+export { mayResume, type ResumeRecord } from "./resume.ts";
+export * from "./router.ts";
+export type {
+  Backup,
+  Fault,
+  FaultReason,
+  Initialize,
+  LeaveCause,
+  Leaving,
+  Master,
+  State,
+  StateName,
+  TimerName,
+} from "./state.ts";
+export {
+  type CounterName,
+  KEEPALIVED_COUNTERS,
+  keepalivedStatistics,
+  type PeerStatistics,
+  type RefusalReason,
+  Statistics,
+} from "./statistics.ts";
+export { SyncGroup } from "./sync-group.ts";
+export { downTime, leaveTime, longestSkew, skewTime } from "./transition.ts";
+export { type Circumstances, VirtualRouter } from "./virtual-router.ts";
