@@ -1,3 +1,4 @@
+export { addAddress, removeAddress } from "./address-request.ts";
 export type {
   Announcer,
   AnnouncerOptions,
@@ -20,6 +21,14 @@ export type {
   WinnerFilter,
 } from "./guard.ts";
 export { type IpHeader, ipPacket } from "./ip-packet.ts";
+export {
+  addVirtualLink,
+  removeLink,
+  setAddressGeneration,
+  setLinkDown,
+  setLinkMac,
+  setLinkUp,
+} from "./link-request.ts";
 export { setMinimumTtl } from "./minimum-ttl.ts";
 export {
   ADDRESS_FLAGS,
@@ -63,7 +72,16 @@ export type {
 } from "./process-events.ts";
 export type { Credentials, ProgramRun, RunOptions, RunResult } from "./program-run.ts";
 export { linuxTransport, openVrrpSocket } from "./raw-socket.ts";
-export * from "./ring-index.ts";
+export { openRouteNetlink, type RouteNetlinkOptions } from "./route-netlink.ts";
+export {
+  addRoute,
+  addRule,
+  RTPROT_KEEPALIVED,
+  removeRoute,
+  removeRule,
+  routeKey,
+  ruleKey,
+} from "./route-request.ts";
 export { realtimeSignals, unwatchSignal, watchSignal } from "./signals.ts";
 export { errnoName, errnoNumber, SystemError, systemError, wrapError } from "./system-error.ts";
 export { winnerProgram } from "./vrrp-filter.ts";

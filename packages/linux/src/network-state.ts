@@ -234,11 +234,11 @@ export type AddressEvent = {
   readonly by: { readonly ours: boolean; readonly port: number };
 };
 
+/** A route or rule of ours (protocol 18, keepalived) is gone. Only with `watchRoutes`. */
 export type RouteEvent = {
   readonly type: "route-gone" | "rule-gone";
-  readonly family: Family;
-  /** Message body as it came, for comparison with `RouteNetlink.isAbout`. */
-  readonly body: Uint8Array;
+  /** Equal to `routeKey` or `ruleKey` of the specification it was made from. */
+  readonly key: string;
   readonly by: { readonly ours: boolean; readonly port: number };
 };
 
