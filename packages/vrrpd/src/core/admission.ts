@@ -27,7 +27,9 @@ export type AdmissionError =
   | "auth-type-mismatch"
   | "auth-failure"
   /** Version 2 demands the same interval on all routers. RFC 3768 §7.1. */
-  | "interval-mismatch";
+  | "interval-mismatch"
+  /** With `Conduct.acceptDifferingAddresses` off only. */
+  | "addresses-refused";
 
 export interface Admitted {
   readonly advert: Advert;
@@ -72,7 +74,8 @@ export class Admission {
     packet: IncomingPacket,
     { source, utc }: { source: IpAddress; utc: () => Micros },
   ): Result<Admitted, RefusalReason> {
-    if (sameAddress(packet.from, source)) return fail("own-echo");
+    const obeysEcho = router.family === 6 && !router.conduct.ignoreReflected;
+    if (!obeysEcho && sameAddress(packet.from, source)) return fail("own-echo");
     const refusal = this.#checkSender(router, packet);
     if (refusal !== undefined) return fail(refusal);
 
@@ -135,7 +138,11 @@ export class Admission {
       }
       if (advert.interval !== router.interval) return fail("interval-mismatch");
     }
-    return ok({ advert, addressesDiffer: !sameAddresses(advert.addresses, router.addresses) });
+    const addressesDiffer = !sameAddresses(advert.addresses, router.addresses);
+    if (addressesDiffer && !router.conduct.acceptDifferingAddresses && !router.skipCheckAddresses) {
+      return fail("addresses-refused");
+    }
+    return ok({ advert, addressesDiffer });
   }
 
   #decode(

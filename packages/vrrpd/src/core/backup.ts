@@ -76,6 +76,7 @@ export function stepBackup(standing: Standing, state: Backup, event: Event): Ste
       return stay(state.yields ? { ...state, yields: false } : state);
     case "startup":
     case "refused":
+    case "own-farewell":
     case "recovered":
     case "effective-priority":
     case "switchover":

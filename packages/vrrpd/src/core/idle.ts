@@ -31,6 +31,7 @@ export function stepInitialize(standing: Standing, state: Initialize, event: Eve
       return { state, actions: [{ type: "cancel-timers" }] };
     case "advert":
     case "refused":
+    case "own-farewell":
     case "fault":
     case "recovered":
     case "effective-priority":
@@ -61,6 +62,7 @@ export function stepFault(standing: Standing, state: Fault, event: Event): Step 
     case "timer":
     case "advert":
     case "refused":
+    case "own-farewell":
     case "fault":
     case "effective-priority":
     case "switchover":

@@ -55,6 +55,26 @@ export {
   type RefusalReason,
   Statistics,
 } from "./statistics.ts";
+export {
+  KEEPALIVED_SUPERVISION,
+  type SupervisorAction,
+  type SupervisorEvent,
+  type SupervisorSettings,
+  type SupervisorState,
+  type SupervisorStep,
+  supervise,
+} from "./supervisor.ts";
 export { SyncGroup } from "./sync-group.ts";
+export {
+  type Checked,
+  checked,
+  contribution,
+  type Tracker,
+  type TrackerState,
+  type TrackingResult,
+  trackersInGroup,
+  trackingResult,
+  uncheckedTracker,
+} from "./tracking.ts";
 export { downTime, leaveTime, longestSkew, skewTime } from "./transition.ts";
 export { type Circumstances, VirtualRouter } from "./virtual-router.ts";

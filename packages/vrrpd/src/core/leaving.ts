@@ -84,6 +84,7 @@ export function stepLeaving(
       return finish(standing, state, leaving);
     case "startup":
     case "refused":
+    case "own-farewell":
     case "effective-priority":
     case "switchover":
     case "switchover-back":

@@ -36,6 +36,8 @@ export type Event =
     }
   /** A packet of this virtual router that was not obeyed: evidence of another master, at most. */
   | { readonly type: "refused"; readonly from: IpAddress; readonly reason: RefusalReason }
+  /** Priority 0 under our own address: reflected, or played again by somebody. */
+  | { readonly type: "own-farewell" }
   /** `standing.faulted` has become true, or `canSend` false. */
   | { readonly type: "fault" }
   | { readonly type: "recovered" }

@@ -37,6 +37,10 @@ export function stepMaster(standing: Standing, state: Master, event: Event): Ste
         from: event.from,
         reason: event.reason,
       });
+    case "own-farewell":
+      // Backups believe that we leave: they hear at once that we live.
+      if (!router.conduct.replayAnswer) return stay(state);
+      return { state, actions: [ownAdvert(standing)] };
     case "address-conflict":
       return withSplit(standing, state, {
         type: "address",
@@ -201,6 +205,7 @@ function withSplit(standing: Standing, state: Master, evidence: SplitEvidence): 
 
 /** Told once; over when nothing more is noticed for a down timer. */
 function noticeSplit(standing: Standing, state: Master, evidence: SplitEvidence): Action[] {
+  if (!standing.router.conduct.detectSplitBrain) return [];
   const actions: Action[] = [setTimer("split-quiet", quietTime(standing))];
   if (!state.split) actions.push(report({ type: "split-brain", evidence }));
   return actions;

@@ -132,6 +132,14 @@ export interface Conduct {
   readonly restoreAddresses: boolean;
   /** Priority 0 heard for one member of a sync group hurries the others to their skew. */
   readonly hurryGroup: boolean;
+  /** A living master answers at once when a farewell under its own address is heard: somebody played it again. */
+  readonly replayAnswer: boolean;
+  /** Adverts from our own address are no adverts. Off: obeyed on IPv6, as keepalived 2.2.7 does. */
+  readonly ignoreReflected: boolean;
+  /** Adverts with other addresses than ours are accepted and told once. Off: refused, as keepalived 2.2.7 does. */
+  readonly acceptDifferingAddresses: boolean;
+  /** Another master is told of as a split brain. */
+  readonly detectSplitBrain: boolean;
   /** No takeover while the witness (such as the gateway) cannot be reached. Needs `Ports.witness`. Default false. */
   readonly witness: boolean;
 }
@@ -143,6 +151,10 @@ export const OUR_CONDUCT: Conduct = {
   healAnnounce: true,
   restoreAddresses: true,
   hurryGroup: true,
+  replayAnswer: true,
+  ignoreReflected: true,
+  acceptDifferingAddresses: true,
+  detectSplitBrain: true,
   witness: false,
 };
 
@@ -153,6 +165,10 @@ export const KEEPALIVED_CONDUCT: Conduct = {
   healAnnounce: false,
   restoreAddresses: false,
   hurryGroup: false,
+  replayAnswer: false,
+  ignoreReflected: false,
+  acceptDifferingAddresses: false,
+  detectSplitBrain: false,
   witness: false,
 };
 

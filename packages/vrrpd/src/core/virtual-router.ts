@@ -1,10 +1,12 @@
 import { type IpAddress, type Micros, micros, type Timer } from "@ha/base";
 import { Admission } from "./admission.ts";
+import { decodeAdvert } from "./advert.ts";
 import { AdvertEncoder, type EncodeContext, type PreparedAdverts } from "./advert-encoder.ts";
+import { AH_SIZE } from "./ah.ts";
 import { type Action, type AdvertKind, type Event, type Standing, step } from "./machine.ts";
 import type { IncomingPacket, Ports } from "./ports.ts";
 import type { Report } from "./report.ts";
-import { PRIORITY_LEAVING, PRIORITY_OWNER, type Router } from "./router.ts";
+import { PRIORITY_LEAVING, PRIORITY_OWNER, PROTOCOL_AH, type Router } from "./router.ts";
 import type { FaultReason, State, TimerName } from "./state.ts";
 import { type RefusalReason, Statistics } from "./statistics.ts";
 import type { SyncGroup } from "./sync-group.ts";
@@ -143,6 +145,7 @@ export class VirtualRouter {
     });
     if (!result.ok) {
       this.#refuse(packet.from, result.error);
+      if (result.error === "own-echo") this.#echo(packet);
       return;
     }
     const { advert, addressesDiffer } = result.value;
@@ -314,6 +317,13 @@ export class VirtualRouter {
     this.#refusedKinds.add(reason);
     this.#ports.report({ type: "refused", reason, from, first });
     this.handle({ type: "refused", from, reason });
+  }
+
+  #echo(packet: IncomingPacket): void {
+    const bytes = packet.protocol === PROTOCOL_AH ? packet.bytes.subarray(AH_SIZE) : packet.bytes;
+    const decoded = decodeAdvert(bytes, this.#router, packet);
+    if (!decoded.ok || decoded.value.vrid !== this.#router.vrid) return;
+    if (decoded.value.priority === PRIORITY_LEAVING) this.handle({ type: "own-farewell" });
   }
 
   #addressesDiffer(from: IpAddress): void {
