@@ -49,6 +49,16 @@ static long number(const char *text, int base) {
   return value;
 }
 
+/* The last one means "leave as it is" to the kernel: root would stay root. */
+static long identity(const char *text) {
+  long value = number(text, 10);
+  if (value >= 0xffffffffL) {
+    errno = EINVAL;
+    fail("options");
+  }
+  return value;
+}
+
 static size_t read_groups(char *text, gid_t *groups) {
   size_t count = 0;
   for (char *part = strtok(text, ","); part != NULL; part = strtok(NULL, ",")) {
@@ -56,7 +66,7 @@ static size_t read_groups(char *text, gid_t *groups) {
       errno = EINVAL;
       fail("options");
     }
-    groups[count++] = (gid_t)number(part, 10);
+    groups[count++] = (gid_t)identity(part);
   }
   return count;
 }
@@ -88,8 +98,8 @@ int main(int argc, char **argv) {
   int option;
   while ((option = getopt(argc, argv, "+u:g:G:m:n:d:ks")) != -1) {
     switch (option) {
-      case 'u': uid = number(optarg, 10); break;
-      case 'g': gid = number(optarg, 10); break;
+      case 'u': uid = identity(optarg); break;
+      case 'g': gid = identity(optarg); break;
       case 'G': group_count = read_groups(optarg, groups), set_groups = 1; break;
       case 'm': mask = number(optarg, 8); break;
       case 'n': network = optarg; break;

@@ -12,7 +12,8 @@ export type {
   PreparedAdvert,
   PreparedPacket,
 } from "./beacon.ts";
-export type { DatagramSender } from "./datagram.ts";
+export { winnerProgram } from "./classic-filter.ts";
+export { type DatagramSender, openDatagramSender } from "./datagram.ts";
 export type {
   Guard,
   GuardedRouter,
@@ -64,13 +65,21 @@ export {
   setResourceLimit,
   unshareNetwork,
 } from "./own-process.ts";
+export { openPacketSocket } from "./packet-socket.ts";
 export type {
   ProcessEvent,
   ProcessEvents,
   ProcessEventsOptions,
   ProcessInfo,
 } from "./process-events.ts";
-export type { Credentials, ProgramRun, RunOptions, RunResult } from "./program-run.ts";
+export {
+  type Credentials,
+  cleanEnvironment,
+  type ProgramRun,
+  type RunOptions,
+  type RunResult,
+  runProgram,
+} from "./program-run.ts";
 export { linuxTransport, openVrrpSocket } from "./raw-socket.ts";
 export { openRouteNetlink, type RouteNetlinkOptions } from "./route-netlink.ts";
 export {
@@ -82,9 +91,27 @@ export {
   routeKey,
   ruleKey,
 } from "./route-request.ts";
+export { openServiceNotifier, type ServiceNotifier } from "./service-notifier.ts";
 export { realtimeSignals, unwatchSignal, watchSignal } from "./signals.ts";
+export {
+  type AppliedSysctls,
+  applySysctls,
+  promoteSecondaries,
+  readSysctl,
+  type SysctlChange,
+  vmacSysctls,
+  writeSysctl,
+} from "./sysctl.ts";
+export {
+  openSyslog,
+  SYSLOG_FACILITIES,
+  SYSLOG_LEVELS,
+  type Syslog,
+  type SyslogFacility,
+  type SyslogLevel,
+  type SyslogOptions,
+} from "./syslog.ts";
 export { errnoName, errnoNumber, SystemError, systemError, wrapError } from "./system-error.ts";
-export { winnerProgram } from "./vrrp-filter.ts";
 export {
   type FilterRouter,
   type InterfaceRef,

@@ -240,6 +240,70 @@ describe("VRRP sockets of the kernel", { skip: whyNoNamespace() }, () => {
     peer.socket.close();
   });
 
+  test("without eBPF a classic filter on our own socket refuses what it can", async () => {
+    const filter: KernelFilter = {
+      ownAddresses: [ip("192.0.2.77"), ip("fe80::77")],
+      routers: [
+        router({ vrid: 51, version: 2 }),
+        router({ vrid: 52, version: 3, sources: [THERE, THERE6] }),
+        router({ vrid: 53, version: 3, sources: [ip("192.0.2.9"), ip("fe80::9")] }),
+      ],
+    };
+    for (const family of [4, 6] as const) {
+      const heard: ReceivedPacket[] = [];
+      const socket = openVrrpSocket(
+        {
+          family,
+          interface: { name: "a0", index: index("a0", false) },
+          groups: [family === 4 ? GROUP4 : GROUP6],
+          filter,
+          onPacket: (packet) => heard.push(packet),
+          onError: (error) => errors.push(error),
+        },
+        { ebpf: false },
+      );
+      open.push(socket);
+      assert.match(socket.description, /classic filter/);
+      const peer = socketThere(family);
+      const source = family === 4 ? THERE : THERE6;
+      const destination = family === 4 ? GROUP4 : GROUP6;
+      const good = [
+        advert({ vrid: 51, family }),
+        advert({ vrid: 52, version: 3, family }),
+        broken(advert({ vrid: 51, family }), 6, 1),
+      ];
+      for (const payload of good) peer.socket.send(payload, { source, destination });
+      const stranger = family === 4 ? ip("192.0.2.77") : ip("fe80::77");
+      if (family === 6) hosts.there("ip addr add fe80::77/64 dev b0 nodad");
+      for (const failure of [
+        peer.socket.send(advert({ vrid: 51, family }), { source: stranger, destination }),
+        peer.socket.send(advert({ vrid: 99, family }), { source, destination }),
+        peer.socket.send(advert({ vrid: 51, family }), { source, destination, ttl: 254 }),
+        peer.socket.send(advert({ vrid: 51, version: 3, family }), { source, destination }),
+        peer.socket.send(advert({ vrid: 53, version: 3, family }), { source, destination }),
+      ]) {
+        assert.equal(failure, undefined);
+      }
+      socket.drain();
+      assert.deepEqual(
+        heard.map(({ payload }) => payload),
+        good,
+      );
+      assert.equal(socket.rejected().counted, false);
+      assert.equal(
+        socket.send(advert({ vrid: 51, family }), {
+          source: family === 4 ? HERE : HERE6,
+          destination,
+        }),
+        undefined,
+      );
+      peer.socket.drain();
+      assert.equal(peer.heard.length, 1);
+      socket.close();
+      peer.socket.close();
+    }
+  });
+
   test("a filter of 255 virtual routers loads, and can be exchanged", async () => {
     const routers = Array.from({ length: 255 }, (_, i) =>
       router({

@@ -1,4 +1,5 @@
 import { type Family, formatAddress, type IpAddress, readAddress } from "@ha/base";
+import { classicFilter } from "./classic-filter.ts";
 import { FilterCounters } from "./filter-counters.ts";
 import { IPV6_HEADER_SIZE, ipPacket, packetEnds, readIpv4 } from "./ip-packet.ts";
 import {
@@ -23,7 +24,6 @@ import {
 } from "./packet-door.ts";
 import { int32, LITTLE_ENDIAN } from "./socket-door.ts";
 import { SystemError, wrapError } from "./system-error.ts";
-import { classicFilter } from "./vrrp-filter.ts";
 import {
   type InterfaceRef,
   IPPROTO_AH,
@@ -43,11 +43,14 @@ import {
  * address and read a hop limit. Where the kernel grants no eBPF, IPv4 is received through our own module too: a
  * classic filter holds a pointer, which the package's `setOption` cannot pass (facts/node-platform.md §2.3).
  */
-export const linuxTransport: VrrpTransport = { open: openVrrpSocket };
+export const linuxTransport: VrrpTransport = { open: (options) => openVrrpSocket(options) };
 
-/** Opens the sockets of an interface and a family. Throws `SystemError`. */
-export function openVrrpSocket(options: VrrpSocketOptions): VrrpSocket {
-  return new LinuxVrrpSocket(options);
+/** Opens the sockets of an interface and a family, without eBPF if that is asked for. Throws `SystemError`. */
+export function openVrrpSocket(
+  options: VrrpSocketOptions,
+  doors: { readonly ebpf: boolean } = { ebpf: true },
+): VrrpSocket {
+  return new LinuxVrrpSocket(options, doors.ebpf);
 }
 
 const IP_TOS = 1;
@@ -88,8 +91,11 @@ class LinuxVrrpSocket implements VrrpSocket {
   #broken = 0;
   #notes: string[] = [];
 
-  constructor(options: VrrpSocketOptions) {
+  readonly #ebpf: boolean;
+
+  constructor(options: VrrpSocketOptions, ebpf: boolean) {
     this.options = options;
+    this.#ebpf = ebpf;
     this.#device = options.interface;
     this.#groups = [...(options.groups ?? [])];
     this.#filter = options.filter;
@@ -201,7 +207,7 @@ class LinuxVrrpSocket implements VrrpSocket {
 
   #open(): void {
     this.#notes = [];
-    if (this.#counters === undefined) {
+    if (this.#counters === undefined && this.#ebpf) {
       const counters = FilterCounters.create(this.options.family);
       if (counters instanceof SystemError) {
         this.#notes.push(`no eBPF (${counters.code}): refused adverts are not counted`);
