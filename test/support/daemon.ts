@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { childrenOf, type Host, type HostProcess, programOf } from "./host.ts";
+import { type Host, type HostProcess, programOf } from "./host.ts";
 import { now, until } from "./wall-clock.ts";
 
 /** Which program speaks VRRP on a host. */
@@ -62,20 +62,28 @@ export class Daemon {
     return daemon;
   }
 
+  /** Whether nothing of it runs any more. The process that was started may have left a successor behind. */
   get ended(): boolean {
-    return this.#wrapper.exitCode !== null || this.#wrapper.signalCode !== null;
+    const exited = this.#wrapper.exitCode !== null || this.#wrapper.signalCode !== null;
+    return exited && this.processes().length === 0;
   }
 
-  /** Undefined while it runs, and after a death by signal. */
+  /** Of the process that was started. Undefined while it runs, and after a death by signal. */
   get exitCode(): number | undefined {
     return this.#wrapper.exitCode ?? undefined;
   }
 
-  /** All processes of the daemon, oldest first. */
+  /** All processes of the daemon, oldest first: those that it starts anew are no children of the first. */
   processes(): number[] {
-    const found = [this.pid];
-    for (const pid of found) found.push(...childrenOf(pid));
-    return found.filter((pid) => isAlive(pid));
+    return processesOf(this.host.pid).filter((pid) => !BESIDE.has(nameOf(pid)));
+  }
+
+  /** The process that speaks VRRP: keepalived's child, or the newest Node.js. */
+  speaker(): number {
+    const own = this.processes().filter((pid) => this.kind === "keepalived" || isNode(pid));
+    const last = own.at(-1);
+    if (last === undefined) throw new Error(`no ${this.kind} runs on ${this.host.name}`);
+    return last;
   }
 
   /** A signal to the process that was started. Returns when it was sent. */
@@ -146,7 +154,7 @@ export class Daemon {
 
   /** The wrapper stops as its program stops (nsenter does so), and would never tell its end. */
   async #wake(): Promise<void> {
-    if (this.#wrapper.pid !== undefined && !this.ended) kill(this.#wrapper.pid, "SIGCONT");
+    if (this.#wrapper.pid !== undefined) kill(this.#wrapper.pid, "SIGCONT");
   }
 
   #follow(stream: NodeJS.ReadableStream): void {
@@ -165,6 +173,43 @@ function kill(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+/** What may run on a host beside its daemon. */
+const BESIDE = new Set(["haproxy", "sh", "kill", "sleep", "socat", "tcpdump"]);
+
+/** Every living process of a host but its first, whose namespace names the host; lowest PID, so usually oldest, first. */
+function processesOf(first: number): number[] {
+  const namespace = namespaceOf(first);
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => pid !== first && namespaceOf(pid) === namespace && isAlive(pid))
+    .sort((a, b) => a - b);
+}
+
+function namespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return undefined; // It ended meanwhile.
+  }
+}
+
+function isNode(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) === process.execPath;
+  } catch {
+    return false;
+  }
+}
+
+function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return "";
   }
 }
 
