@@ -59,7 +59,11 @@ export class Connection implements RingOwner {
   /** Bytes that came and went over its life. */
   bytesIn = 0;
   bytesOut = 0;
-  /** Free for the owner: which of its two connections this is. */
+  /** Exchanges it has carried, of a connection to a server. */
+  uses = 0;
+  /** Free for the owner: which proxy the connection belongs to. */
+  peer = 0;
+  /** Free for the owner: which of its two connections this is, or its place in a pool. */
   side = 0;
   readonly #shared: ConnectionShared;
   #slot = -1;
@@ -92,6 +96,7 @@ export class Connection implements RingOwner {
     this.#slot = ring.attach(this);
     this.isEnded = this.#wantsInput = this.#wantsLarge = this.#isSending = this.#isClosing = false;
     this.#isConnecting = this.#shutdownAfter = this.#hasShutdown = false;
+    this.uses = 0;
     this.error = this.unsent = this.bytesIn = this.bytesOut = this.#inCount = 0;
     this.#reading = READ_IDLE;
     this.#shared.open++;

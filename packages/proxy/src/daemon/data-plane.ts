@@ -1,0 +1,142 @@
+import { NO_BUFFER, type Ring, type Slab } from "@ha/linux/ring";
+import type { Statistics } from "../core/statistics.ts";
+import { type BufferPool, Transaction } from "../core/transaction.ts";
+import { type Connection, ConnectionShared } from "./connection.ts";
+import type { ServerWaiter } from "./dispatcher.ts";
+import { Exchange } from "./exchange.ts";
+import type { ProxyRuntime, Service } from "./proxy-runtime.ts";
+import { ServerAddresses } from "./server-address.ts";
+import { TimerWheel } from "./timer-wheel.ts";
+
+/** What all connections of one thread share. Built once by `worker.ts`, passed down. */
+export class DataPlane {
+  readonly ring: Ring;
+  readonly slab: Slab;
+  readonly connections: ConnectionShared;
+  readonly wheel: TimerWheel;
+  readonly buffers: BufferPool;
+  readonly addresses: ServerAddresses;
+  readonly statistics: Statistics;
+  readonly waiters = new Map<number, ServerWaiter>();
+  readonly proxies: ProxyRuntime[] = [];
+  /** What `http-request use-service` can name. */
+  readonly services = new Map<string, Service>();
+  readonly maxFields: number;
+  /** The process is stopping: connections end with their next answer. */
+  isStopping = false;
+  /** Sessions of this thread now. */
+  sessions = 0;
+  /** Every client connection, so that a drain or a shutdown can find them. */
+  readonly clients = new Set<ClientEnd>();
+  #sessionIds = 0;
+  readonly #transactions: Transaction[] = [];
+  #transactionCount = 0;
+  readonly #exchanges: Exchange[] = [];
+  #exchangeCount = 0;
+  #afterTurn: (() => void)[] = [];
+
+  constructor(ring: Ring, statistics: Statistics, layout: DataPlaneLayout) {
+    this.ring = ring;
+    this.slab = ring.slab;
+    this.statistics = statistics;
+    this.maxFields = layout.maxFields;
+    this.connections = new ConnectionShared(ring, layout.messagesAt, layout.messages);
+    this.wheel = new TimerWheel(ring.now);
+    this.addresses = new ServerAddresses(
+      ring.bytes,
+      layout.addressesAt,
+      layout.addressesAt + layout.addressesSize,
+    );
+    const { slab } = this;
+    this.buffers = {
+      bytes: slab.bytes,
+      size: slab.smallSize,
+      take: () => {
+        const buffer = slab.take();
+        return buffer === NO_BUFFER ? -1 : slab.offsetOf(buffer);
+      },
+      give: (offset) => slab.release(slab.bufferAt(offset)),
+    };
+  }
+
+  /** Milliseconds, this turn's. */
+  get now(): number {
+    return this.ring.now;
+  }
+
+  nextSessionId(): number {
+    return ++this.#sessionIds;
+  }
+
+  /** A transaction to be filled. Give it back with `giveTransaction`. */
+  takeTransaction(): Transaction {
+    const transaction = this.#transactions.pop();
+    if (transaction !== undefined) return transaction;
+    this.#transactionCount++;
+    return new Transaction(this.buffers, this.maxFields);
+  }
+
+  /** An exchange for a request on that frontend. Give it back with `giveExchange`. */
+  takeExchange(frontend: ProxyRuntime): Exchange {
+    const exchange = this.#exchanges.pop();
+    if (exchange !== undefined) return exchange;
+    this.#exchangeCount++;
+    return new Exchange(this, frontend);
+  }
+
+  giveExchange(exchange: Exchange): void {
+    exchange.clear();
+    this.#exchanges.push(exchange);
+  }
+
+  /** Exchanges under way. A leak counter. */
+  get exchangesHeld(): number {
+    return this.#exchangeCount - this.#exchanges.length;
+  }
+
+  giveTransaction(transaction: Transaction): void {
+    transaction.clear();
+    this.#transactions.push(transaction);
+  }
+
+  /** Transactions in use. A leak counter. */
+  get transactionsHeld(): number {
+    // Each exchange keeps one for life.
+    return this.#transactionCount - this.#transactions.length - this.#exchangeCount;
+  }
+
+  /** Runs at the end of this turn: to leave a call chain before going on. */
+  afterTurn(callback: () => void): void {
+    this.#afterTurn.push(callback);
+  }
+
+  /** What the ring calls after each turn's completions. */
+  endTurn(): void {
+    this.wheel.run(this.ring.now);
+    while (this.#afterTurn.length > 0) {
+      const callbacks = this.#afterTurn;
+      this.#afterTurn = [];
+      for (const callback of callbacks) callback();
+    }
+    this.ring.deadline = this.wheel.soonest;
+  }
+}
+
+/** Where in the slab's spare room things are. */
+export interface DataPlaneLayout {
+  readonly messagesAt: number;
+  readonly messages: number;
+  readonly addressesAt: number;
+  readonly addressesSize: number;
+  /** HAProxy's `tune.http.maxhdr`. */
+  readonly maxFields: number;
+}
+
+/** A client's connection, as a drain sees it. */
+export interface ClientEnd {
+  readonly connection: Connection;
+  /** The process stops: end when the request under way is answered, at once when there is none (or later, see `idle-close-on-response`). */
+  stopSoon(): void;
+  /** End now. */
+  kill(): void;
+}

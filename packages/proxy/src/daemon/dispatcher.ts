@@ -1,0 +1,152 @@
+import type { Balancer } from "../core/balance/algorithm.ts";
+import { nextOf, PendingQueue, type QueueTicket } from "../core/server/queue.ts";
+import {
+  BACKEND_QUEUED,
+  canTake,
+  forceSlot,
+  freeSlot,
+  type Servers,
+  takeSlot,
+} from "../core/server/servers.ts";
+import { NONE, type Transaction } from "../core/transaction.ts";
+
+/** The request waits for a slot: `assigned` will be called. */
+export const QUEUED = -2;
+
+/** Something that needs a server. Its ticket's `owner` finds it among the dispatcher's waiters. */
+export interface ServerWaiter {
+  readonly transaction: Transaction;
+  readonly ticket: QueueTicket;
+  /** A slot of that server is the waiter's, to be given back by `release`. */
+  assigned(server: number): void;
+}
+
+/**
+ * Gives the servers of one backend to what needs them, within their limits, and keeps the queues. One for each
+ * thread; slots are shared between threads through the servers' columns.
+ */
+export class Dispatcher {
+  readonly #servers: Servers;
+  readonly #balancer: Balancer;
+  readonly #key: (transaction: Transaction) => number;
+  readonly #waiters: Map<number, ServerWaiter>;
+  readonly #shared = new PendingQueue();
+  readonly #own: readonly PendingQueue[];
+  #waiting = 0;
+
+  /** @param waiters Of the whole thread, by ticket owner. */
+  constructor(
+    servers: Servers,
+    balancer: Balancer,
+    key: (transaction: Transaction) => number,
+    waiters: Map<number, ServerWaiter>,
+  ) {
+    this.#servers = servers;
+    this.#balancer = balancer;
+    this.#key = key;
+    this.#waiters = waiters;
+    this.#own = Array.from({ length: servers.count }, () => new PendingQueue());
+  }
+
+  /** Requests of this thread that wait. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /**
+   * A server whose slot is now the waiter's, QUEUED, or NONE when no server is usable.
+   * @param avoid The server that was just tried in vain, or NONE.
+   */
+  assign(waiter: ServerWaiter, avoid: number, now: number): number {
+    const { transaction } = waiter;
+    const servers = this.#servers;
+    const wanted = transaction.wantedServer;
+    if (wanted !== NONE && wanted !== avoid) {
+      if (transaction.forcePersist) {
+        forceSlot(servers, wanted);
+        return wanted;
+      }
+      // A server that drains (no weight) still serves those who belong to it.
+      if (Atomics.load(servers.usable, wanted) !== 0) {
+        if (takeSlot(servers, wanted)) return wanted;
+        if (this.#enqueue(waiter, wanted, now)) return QUEUED;
+      }
+      transaction.wantedServer = NONE;
+    }
+    const server = this.#balancer.pick(this.#key(transaction), avoid);
+    if (server !== NONE) {
+      if (takeSlot(servers, server)) return server;
+      if (this.#enqueue(waiter, server, now)) return QUEUED;
+    }
+    for (let i = 0; i < servers.count; i++) {
+      if (!canTake(servers, i)) continue;
+      this.#enqueue(waiter, NONE, now);
+      return QUEUED;
+    }
+    return NONE;
+  }
+
+  /** Gives a slot back and lets the next one have it. */
+  release(server: number, now: number): void {
+    freeSlot(this.#servers, server);
+    if (this.#waiting > 0) this.#serve(server, now);
+  }
+
+  /** The waiter needs no server any more: its client left, or its time is over. */
+  cancel(waiter: ServerWaiter): void {
+    const { ticket } = waiter;
+    if (ticket.queue === undefined) return;
+    this.#leave(ticket);
+  }
+
+  /** Looks for free slots after servers changed, or other threads may have given some back. */
+  wake(now: number): void {
+    for (let server = 0; server < this.#servers.count && this.#waiting > 0; server++) {
+      if (canTake(this.#servers, server)) this.#serve(server, now);
+    }
+  }
+
+  #serve(server: number, now: number): void {
+    for (;;) {
+      const ticket = nextOf(this.#own[server] as PendingQueue, this.#shared);
+      if (ticket === undefined || !takeSlot(this.#servers, server)) return;
+      const waiter = this.#waiters.get(ticket.owner);
+      this.#leave(ticket);
+      if (waiter === undefined) freeSlot(this.#servers, server);
+      else waiter.assigned(server);
+      void now;
+    }
+  }
+
+  #enqueue(waiter: ServerWaiter, server: number, now: number): boolean {
+    const { transaction, ticket } = waiter;
+    ticket.priorityClass = transaction.priorityClass;
+    ticket.due = now + transaction.priorityOffset;
+    if (server === NONE) {
+      transaction.backendQueue = this.#shared.push(ticket);
+      Atomics.add(this.#servers.backend, BACKEND_QUEUED, 1);
+    } else {
+      const limit = this.#servers.maxqueue[server] as number;
+      const own = this.#own[server] as PendingQueue;
+      if (limit !== 0 && Atomics.load(this.#servers.queued, server) >= limit) return false;
+      transaction.serverQueue = own.push(ticket);
+      Atomics.add(this.#servers.queued, server, 1);
+    }
+    this.#waiters.set(ticket.owner, waiter);
+    this.#waiting++;
+    return true;
+  }
+
+  #leave(ticket: QueueTicket): void {
+    const { queue } = ticket;
+    if (queue === undefined) return;
+    if (queue === this.#shared) Atomics.sub(this.#servers.backend, BACKEND_QUEUED, 1);
+    else {
+      const server = this.#own.indexOf(queue);
+      Atomics.sub(this.#servers.queued, server, 1);
+    }
+    queue.remove(ticket);
+    this.#waiters.delete(ticket.owner);
+    this.#waiting--;
+  }
+}

@@ -1,0 +1,74 @@
+import * as stat from "../core/statistics.ts";
+import {
+  NONE,
+  TIME_ACCEPT,
+  TIME_CONNECTED,
+  TIME_END,
+  TIME_FIRST_BYTE,
+  TIME_QUEUED,
+  TIME_REQUEST,
+  TIME_RESPONSE,
+  type Transaction,
+} from "../core/transaction.ts";
+import type { DataPlane } from "./data-plane.ts";
+import type { ProxyRuntime } from "./proxy-runtime.ts";
+
+/** Counts what is known only at the end of an exchange: bytes, the status, times. */
+export function statisticsOfEnd(
+  plane: DataPlane,
+  transaction: Transaction,
+  frontend: ProxyRuntime,
+  backend: ProxyRuntime,
+): void {
+  const { statistics } = plane;
+  const front = frontend.frontendRow;
+  statistics.add(front, stat.STAT_BIN, transaction.bytesIn);
+  statistics.add(front, stat.STAT_BOUT, transaction.bytesOut);
+  const hasStatus = transaction.http && transaction.status > 0;
+  if (hasStatus) statistics.add(front, statusField(transaction.status), 1);
+  if (transaction.backend === NONE || backend.backend === undefined) return;
+  const back = backend.backendRow;
+  countSide(plane, back, transaction, hasStatus);
+  if (transaction.server !== NONE)
+    countSide(plane, back + 1 + transaction.server, transaction, hasStatus);
+}
+
+function countSide(
+  plane: DataPlane,
+  row: number,
+  transaction: Transaction,
+  hasStatus: boolean,
+): void {
+  const { statistics } = plane;
+  statistics.add(row, stat.STAT_BIN, transaction.bytesIn);
+  statistics.add(row, stat.STAT_BOUT, transaction.bytesOut);
+  if (hasStatus) statistics.add(row, statusField(transaction.status), 1);
+  const { times } = transaction;
+  const request = times[TIME_REQUEST] as number;
+  const queued = times[TIME_QUEUED] as number;
+  const connected = times[TIME_CONNECTED] as number;
+  const response = times[TIME_RESPONSE] as number;
+  const start = request >= 0 ? request : (times[TIME_ACCEPT] as number);
+  if (queued >= 0) time(plane, row, stat.STAT_QTIME, stat.STAT_QT_MAX, queued - start);
+  if (connected >= 0) time(plane, row, stat.STAT_CTIME, stat.STAT_CT_MAX, connected - queued);
+  if (response >= 0) time(plane, row, stat.STAT_RTIME, stat.STAT_RT_MAX, response - connected);
+  const first = times[TIME_FIRST_BYTE] as number;
+  const begin = first >= 0 ? first : (times[TIME_ACCEPT] as number);
+  time(plane, row, stat.STAT_TTIME, stat.STAT_TT_MAX, (times[TIME_END] as number) - begin);
+}
+
+/** A sliding sum over the last 1024: what HAProxy's averages are made of. */
+function time(plane: DataPlane, row: number, field: number, most: number, value: number): void {
+  const { statistics } = plane;
+  const sum = statistics.get(row, field);
+  statistics.set(row, field, sum - sum / WINDOW + value);
+  statistics.max(row, most, value);
+}
+
+const WINDOW = 1024;
+
+/** `hrsp_1xx` … */
+export function statusField(status: number): number {
+  const hundreds = Math.floor(status / 100);
+  return hundreds >= 1 && hundreds <= 5 ? stat.STAT_HRSP + hundreds - 1 : stat.STAT_HRSP_OTHER;
+}

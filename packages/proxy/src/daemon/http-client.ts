@@ -1,0 +1,715 @@
+import { NO_BUFFER } from "@ha/linux/ring";
+import { ChunkedDecoder } from "../core/http/chunked.ts";
+import { frameRequest } from "../core/http/framing.ts";
+import { parseRequestHead } from "../core/http/h1.ts";
+import {
+  clearHead,
+  HEAD_CHANGED,
+  HEAD_CHUNKED,
+  HEAD_CLOSE,
+  HEAD_KEEP_ALIVE,
+  INCOMPLETE,
+  TOO_MANY_FIELDS,
+  URI_TOO_LONG,
+} from "../core/http/head.ts";
+import { standardReply } from "../core/http/replies.ts";
+import {
+  CONNECTION_CLOSE,
+  CONNECTION_KEEP_ALIVE,
+  CONNECTION_SILENT,
+  CONNECTION_UPGRADE,
+  writeResponseHead,
+} from "../core/http/serialise.ts";
+import * as stat from "../core/statistics.ts";
+import {
+  CAUSE_CLIENT_ABORT,
+  CAUSE_CLIENT_TIMEOUT,
+  CAUSE_KILLED,
+  CAUSE_PROXY,
+  PHASE_REQUEST,
+  type Session,
+  TIME_ACCEPT,
+  TIME_END,
+  TIME_FIRST_BYTE,
+  TIME_HANDSHAKE,
+  TIME_REQUEST,
+} from "../core/transaction.ts";
+import { type Connection, type ConnectionOwner, OUTPUT_LOW } from "./connection.ts";
+import type { ClientEnd, DataPlane } from "./data-plane.ts";
+import type { Exchange, ExchangeClient } from "./exchange.ts";
+import { statisticsOfEnd } from "./exchange-statistics.ts";
+import type { FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
+import type { TimerOwner } from "./timer-wheel.ts";
+
+/** Where the connection is. */
+const WAITING = 0; // for the first byte of a request
+const HEAD = 1; // for the rest of a head
+const ACTIVE = 2; // a request is under way
+const LINGERING = 3; // answered and ended; what still comes is thrown away
+const GONE = 4;
+
+/** How long a client may still send after its last answer, before it is cut. Milliseconds. */
+const LINGER = 1_000;
+/** Body bytes read large when so many are left. */
+const LARGE_BODY = 65_536;
+
+/**
+ * A client's HTTP/1 connection: takes requests one after the other (and keeps those that come early), gives each
+ * to an exchange, and sends the answers in order. An idle one holds neither buffer nor transaction.
+ */
+export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, ClientEnd {
+  readonly plane: DataPlane;
+  readonly connection: Connection;
+  readonly session: Session;
+  ownServer: Connection | undefined = undefined;
+  keepsAlive = false;
+  readonly #frontend: ProxyRuntime;
+  readonly #done: (client: HttpClient) => void;
+  readonly #timer: number;
+  #state = WAITING;
+  #held = NO_BUFFER;
+  #heldStart = 0;
+  #heldEnd = 0;
+  /** How far the held bytes were searched for the end of a head. */
+  #scanned = 0;
+  #firstByte = 0;
+  #acceptedAt: number;
+  #handshakeAt: number;
+  #exchange: Exchange | undefined = undefined;
+  #left = 0;
+  #isChunked = false;
+  #decoder: ChunkedDecoder | undefined = undefined;
+  #advancing = false;
+
+  /** @param done Called once, when the connection is closed. */
+  constructor(
+    plane: DataPlane,
+    connection: Connection,
+    session: Session,
+    frontend: ProxyRuntime,
+    done: (client: HttpClient) => void,
+  ) {
+    this.plane = plane;
+    this.connection = connection;
+    this.session = session;
+    this.#frontend = frontend;
+    this.#done = done;
+    this.#timer = plane.wheel.create(this);
+    this.#acceptedAt = this.#handshakeAt = plane.now;
+    connection.owner = this;
+    plane.clients.add(this);
+  }
+
+  /** Begins to wait for a request. `acceptedAt`: when the connection was accepted. */
+  start(acceptedAt: number): void {
+    this.#acceptedAt = acceptedAt;
+    this.#handshakeAt = this.plane.now;
+    this.#setTimer(this.#requestTimeout());
+    this.connection.resume();
+    if (this.connection.hasInput) this.#advance();
+  }
+
+  get unsent(): number {
+    return this.connection.unsent;
+  }
+
+  received(): void {
+    const { connection } = this;
+    switch (this.#state) {
+      case WAITING:
+      case HEAD:
+        this.#advance();
+        return;
+      case ACTIVE:
+        if (this.#exchange?.wantsBody) this.#pumpBody();
+        if (connection.isEnded && !connection.hasInput) this.#exchange?.clientEnded();
+        return;
+      case LINGERING:
+        this.#discard();
+    }
+  }
+
+  drained(): void {
+    if (this.#state === ACTIVE) {
+      this.#setClientTimer();
+      if (this.connection.unsent < OUTPUT_LOW) this.#exchange?.clientDrained();
+    } else if (this.#state === LINGERING) this.#lingerOn();
+  }
+
+  failed(): void {
+    if (this.#exchange !== undefined) this.#exchange.clientGone(CAUSE_CLIENT_ABORT);
+    else this.#leave(CAUSE_CLIENT_ABORT);
+  }
+
+  connected(): void {}
+
+  timedOut(): void {
+    switch (this.#state) {
+      case WAITING:
+        this.#leave(CAUSE_CLIENT_TIMEOUT);
+        return;
+      case HEAD:
+        this.#refuse(408, CAUSE_CLIENT_TIMEOUT);
+        return;
+      case ACTIVE: {
+        const exchange = this.#exchange;
+        if (exchange === undefined) return;
+        // Only what the client owes counts: bytes of its request, or taking the answer.
+        if (!exchange.requestDone || this.connection.unsent > 0) {
+          exchange.clientGone(CAUSE_CLIENT_TIMEOUT);
+        }
+        return;
+      }
+      case LINGERING:
+        this.#close(false);
+    }
+  }
+
+  /** The process stops: an idle connection closes (unless `idle-close-on-response`), a busy one after its answer. */
+  stopSoon(): void {
+    const idles = this.#frontend.frontend?.config.options.on.has("idle-close-on-response");
+    if (this.#state === WAITING && !idles) this.#close(false);
+  }
+
+  kill(): void {
+    if (this.#exchange !== undefined) this.#exchange.kill(CAUSE_KILLED);
+    else this.#close(true);
+  }
+
+  // ---- requests ----
+
+  /** Takes requests as long as there are whole heads and nothing is under way. */
+  #advance(): void {
+    if (this.#advancing) return;
+    this.#advancing = true;
+    while (this.#state === WAITING || this.#state === HEAD) if (!this.#takeHead()) break;
+    this.#advancing = false;
+  }
+
+  /** True when a request was taken and another may follow at once. */
+  #takeHead(): boolean {
+    const { plane, connection } = this;
+    const { slab } = plane;
+    const buffer = connection.takeInput();
+    if (buffer === NO_BUFFER) {
+      if (connection.isEnded) this.#leave(CAUSE_CLIENT_ABORT);
+      return false;
+    }
+    if (this.#state === WAITING) this.#begin();
+    let fits = true;
+    const isFresh = this.#held === NO_BUFFER;
+    if (isFresh) {
+      this.#held = buffer;
+      this.#heldStart = slab.inStart[buffer] as number;
+      this.#heldEnd = slab.inEnd[buffer] as number;
+      this.#scanned = 0;
+    } else fits = this.#append(buffer);
+    if (!isFresh && fits && !this.#mayBeWhole()) return true;
+    return this.#parse(fits);
+  }
+
+  /** The first byte of a request. */
+  #begin(): void {
+    this.#state = HEAD;
+    this.#firstByte = this.plane.now;
+    const { httpRequest } = this.#frontend.timeouts;
+    // The first request's time has been running since the accept.
+    if (this.session.transactions > 0 && httpRequest !== Number.POSITIVE_INFINITY) {
+      this.#setTimer(httpRequest);
+    }
+  }
+
+  #append(buffer: number): boolean {
+    const { slab } = this.plane;
+    const start = slab.inStart[buffer] as number;
+    const size = (slab.inEnd[buffer] as number) - start;
+    const room = slab.offsetOf(this.#held) + slab.sizeOf(this.#held);
+    if (this.#heldEnd + size > room) this.#moveHeld();
+    const limit = slab.offsetOf(this.#held) + slab.sizeOf(this.#held);
+    const taken = Math.min(size, limit - this.#heldEnd);
+    slab.bytes.copyWithin(this.#heldEnd, start, start + taken);
+    this.#heldEnd += taken;
+    if (taken === size) {
+      slab.release(buffer);
+      return true;
+    }
+    this.connection.returnInput(buffer, start + taken, start + size);
+    return false;
+  }
+
+  /** A head that began late in its buffer is moved to the front of another. */
+  #moveHeld(): void {
+    const { slab } = this.plane;
+    const held = this.#held;
+    if (this.#heldStart === slab.offsetOf(held) && held < slab.smallCount) return;
+    const fresh = slab.take();
+    if (fresh === NO_BUFFER) return;
+    const to = slab.offsetOf(fresh);
+    const size = Math.min(this.#heldEnd - this.#heldStart, slab.smallSize);
+    slab.bytes.copyWithin(to, this.#heldStart, this.#heldStart + size);
+    slab.release(held);
+    this.#held = fresh;
+    this.#scanned = Math.max(0, this.#scanned - (this.#heldStart - to));
+    this.#heldStart = to;
+    this.#heldEnd = to + size;
+    this.#scanned = 0;
+  }
+
+  /** Looks for the empty line in what came since, so that a head in a thousand pieces is parsed once. */
+  #mayBeWhole(): boolean {
+    const { bytes } = this.plane.slab;
+    let at = Math.max(this.#heldStart + 1, this.#scanned - 3);
+    for (; at < this.#heldEnd; at++) {
+      if (bytes[at] !== 0x0a) continue;
+      if (bytes[at - 1] === 0x0a || (bytes[at - 1] === 0x0d && bytes[at - 2] === 0x0a)) return true;
+    }
+    this.#scanned = this.#heldEnd;
+    return false;
+  }
+
+  #parse(fits: boolean): boolean {
+    const { plane } = this;
+    const { slab } = plane;
+    const frontend = this.#frontend.frontend as FrontendRuntime;
+    const exchange = this.plane.takeExchange(this.#frontend);
+    const { transaction } = exchange;
+    const { request } = transaction;
+    const { head } = request;
+    clearHead(head);
+    const offset = parseRequestHead(
+      slab.bytes,
+      this.#heldStart,
+      this.#heldEnd,
+      head,
+      plane.maxFields,
+      frontend.relaxed,
+    );
+    if (offset === INCOMPLETE && fits) {
+      plane.giveExchange(exchange);
+      if (this.connection.isEnded && !this.connection.hasInput) {
+        this.#leave(CAUSE_CLIENT_ABORT);
+        return false;
+      }
+      return this.connection.hasInput;
+    }
+    // One that fills the buffer and is not whole is too long, in its first line or after it.
+    let status = offset;
+    if (offset === INCOMPLETE) status = head.next === 0 ? URI_TOO_LONG : TOO_MANY_FIELDS;
+    else if (offset > 0) {
+      head.end = offset;
+      // Room that HAProxy keeps for what rules add.
+      const rest = frameRequest(slab.bytes, head, frontend.relaxed);
+      if (rest < 0) status = rest;
+    }
+    if (status < 0) {
+      plane.giveExchange(exchange);
+      this.#refuse(-status, CAUSE_PROXY);
+      return false;
+    }
+    this.#startExchange(exchange, offset);
+    return true;
+  }
+
+  #startExchange(exchange: Exchange, offset: number): void {
+    const { plane, session, connection } = this;
+    const { slab } = plane;
+    const { transaction } = exchange;
+    const { head } = transaction.request;
+    const held = this.#held;
+    this.#held = NO_BUFFER;
+    if (offset < this.#heldEnd) {
+      slab.retain(held);
+      connection.returnInput(held, offset, this.#heldEnd);
+    }
+    exchange.requestBuffer = held;
+    session.transactions++;
+    transaction.session = session;
+    transaction.lineStart = head.start;
+    transaction.lineEnd = lineEnd(slab.bytes, head.start, head.end);
+    const { times } = transaction;
+    times[TIME_ACCEPT] = session.transactions === 1 ? this.#acceptedAt : this.#idleSince;
+    times[TIME_HANDSHAKE] = session.transactions === 1 ? this.#handshakeAt : this.#idleSince;
+    times[TIME_FIRST_BYTE] = this.#firstByte;
+    times[TIME_REQUEST] = plane.now;
+    transaction.bytesIn = head.end - head.start;
+    this.keepsAlive = this.#wantsKeepAlive(head.version, head.flags);
+    this.#isChunked = (head.flags & HEAD_CHUNKED) !== 0;
+    this.#left = this.#isChunked ? 0 : head.contentLength;
+    if (this.#isChunked) {
+      this.#decoder ??= new ChunkedDecoder();
+      this.#decoder.reset();
+    }
+    this.#state = ACTIVE;
+    this.#exchange = exchange;
+    this.plane.wheel.clear(this.#timer);
+    exchange.start(this, this.#frontend);
+  }
+
+  #idleSince = 0;
+
+  #wantsKeepAlive(version: number, flags: number): boolean {
+    const frontend = this.#frontend.frontend as FrontendRuntime;
+    if (frontend.mode === "httpclose" || (flags & HEAD_CLOSE) !== 0) return false;
+    return version >= 11 || (flags & HEAD_KEEP_ALIVE) !== 0;
+  }
+
+  // ---- the request's body ----
+
+  readBody(exchange: Exchange): void {
+    if (exchange !== this.#exchange || this.#pumping) return;
+    this.#pumpBody();
+  }
+
+  returnBody(buffer: number, start: number, end: number): void {
+    // Decoded once already: it is given again as it is.
+    this.#returned += end - start;
+    this.connection.returnInput(buffer, start, end);
+  }
+
+  #returned = 0;
+  #pumping = false;
+
+  #pumpBody(): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    const { connection, plane } = this;
+    const { slab } = plane;
+    this.#pumping = true;
+    while (exchange.wantsBody) {
+      const buffer = connection.takeInput();
+      if (buffer === NO_BUFFER) break;
+      if (
+        !this.#passBody(
+          exchange,
+          buffer,
+          slab.inStart[buffer] as number,
+          slab.inEnd[buffer] as number,
+        )
+      ) {
+        this.#pumping = false;
+        return;
+      }
+    }
+    this.#pumping = false;
+    if (this.#exchange !== exchange || exchange.requestDone) {
+      if (this.#exchange === exchange) connection.resume();
+      return;
+    }
+    if (!exchange.wantsBody) {
+      connection.pause();
+      return;
+    }
+    if (this.#left > LARGE_BODY && !exchange.isBufferingBody) connection.resumeLarge(this.#left);
+    else connection.resume();
+    this.#setClientTimer();
+  }
+
+  /** Passes on one range. False when the exchange is over because of it. */
+  #passBody(exchange: Exchange, buffer: number, start: number, end: number): boolean {
+    const { plane, connection } = this;
+    const { slab } = plane;
+    const { transaction } = exchange;
+    if (!this.#isChunked) {
+      const size = Math.min(end - start, this.#left);
+      this.#left -= size;
+      if (start + size < end) {
+        slab.retain(buffer);
+        connection.returnInput(buffer, start + size, end);
+      }
+      transaction.bytesIn += size;
+      exchange.requestBody(buffer, start, start + size);
+      if (this.#left === 0) exchange.requestEnd();
+      return this.#exchange === exchange;
+    }
+    const decoder = this.#decoder as ChunkedDecoder;
+    const stop = decoder.decode(slab.bytes, start, end, false);
+    if (stop < 0) {
+      slab.release(buffer);
+      this.keepsAlive = false;
+      exchange.badBody();
+      return false;
+    }
+    const next = start + decoder.consumed;
+    if (next < end) {
+      slab.retain(buffer);
+      connection.returnInput(buffer, next, end);
+    }
+    transaction.bytesIn += decoder.consumed;
+    exchange.requestBody(buffer, start, stop);
+    if (decoder.isDone) exchange.requestEnd();
+    return this.#exchange === exchange;
+  }
+
+  // ---- answers ----
+
+  respondHead(exchange: Exchange, buffer: number, closing: boolean): void {
+    const { plane, connection } = this;
+    const { slab } = plane;
+    const { transaction } = exchange;
+    const { head } = transaction.response;
+    const old = transaction.request.head.version < 11;
+    const word =
+      head.status === 101
+        ? CONNECTION_UPGRADE
+        : head.status < 200
+          ? CONNECTION_SILENT
+          : closing
+            ? CONNECTION_CLOSE
+            : old
+              ? CONNECTION_KEEP_ALIVE
+              : CONNECTION_SILENT;
+    if ((head.flags & HEAD_CHANGED) === 0 && word === CONNECTION_SILENT) {
+      transaction.bytesOut += head.end - head.start;
+      connection.queue(buffer, head.start, head.end);
+      return;
+    }
+    const fresh = slab.take();
+    if (fresh === NO_BUFFER) {
+      slab.release(buffer);
+      connection.close(true);
+      return;
+    }
+    const start = slab.offsetOf(fresh);
+    const end = writeResponseHead(slab.bytes, head, start, start + slab.smallSize, word);
+    slab.release(buffer);
+    if (end < 0) {
+      slab.release(fresh);
+      this.#cutShort = true;
+      return;
+    }
+    transaction.bytesOut += end - start;
+    connection.queue(fresh, start, end);
+  }
+
+  /** A head that rules made longer than a buffer: nothing sensible can follow. */
+  #cutShort = false;
+
+  respondBody(exchange: Exchange, buffer: number, start: number, end: number): void {
+    exchange.transaction.bytesOut += end - start;
+    this.connection.queue(buffer, start, end);
+  }
+
+  flush(): void {
+    this.connection.flush();
+    if (this.connection.unsent > 0 && !this.plane.wheel.isSet(this.#timer)) this.#setClientTimer();
+  }
+
+  respondEnd(exchange: Exchange, closing: boolean): void {
+    const { plane, connection } = this;
+    this.#exchange = undefined;
+    plane.giveExchange(exchange);
+    this.#idleSince = plane.now;
+    if (this.#cutShort || !connection.isOpen) {
+      this.#close(true);
+      return;
+    }
+    if (closing || plane.isStopping) {
+      this.#linger();
+      return;
+    }
+    this.#state = WAITING;
+    this.#setTimer(this.#keepAliveTimeout());
+    if (connection.hasInput) {
+      plane.afterTurn(() => this.#advance());
+    } else if (connection.isEnded) this.#leave(CAUSE_CLIENT_ABORT);
+    else connection.resume();
+  }
+
+  abort(exchange: Exchange, reset: boolean): void {
+    this.#exchange = undefined;
+    this.plane.giveExchange(exchange);
+    this.#close(reset || this.connection.unsent > 0);
+  }
+
+  takeConnection(exchange: Exchange): Connection | undefined {
+    this.plane.wheel.clear(this.#timer);
+    if (exchange !== this.#exchange) return undefined;
+    return this.connection;
+  }
+
+  /** Ends our side after the answer, and lets the client finish sending: a reset would eat the answer. */
+  #linger(): void {
+    this.#state = LINGERING;
+    this.ownServer?.close();
+    this.ownServer = undefined;
+    const { connection } = this;
+    connection.flush();
+    connection.shutdown();
+    this.#lingerOn();
+  }
+
+  #lingerOn(): void {
+    const { connection } = this;
+    if (connection.unsent > 0) {
+      this.#setTimer(this.#frontend.timeouts.client);
+      return;
+    }
+    if (connection.isEnded && !connection.hasInput) {
+      this.#close(false);
+      return;
+    }
+    this.#discard();
+  }
+
+  #discard(): void {
+    const { connection, plane } = this;
+    for (
+      let buffer = connection.takeInput();
+      buffer !== NO_BUFFER;
+      buffer = connection.takeInput()
+    ) {
+      plane.slab.release(buffer);
+    }
+    if (connection.unsent > 0) return;
+    if (connection.isEnded) {
+      this.#close(false);
+      return;
+    }
+    connection.resume();
+    if (!this.#isLingerTimed) {
+      this.#isLingerTimed = true;
+      this.#setTimer(LINGER);
+    }
+  }
+
+  #isLingerTimed = false;
+
+  /** Answers what is no request, and logs it as one. */
+  #refuse(status: number, cause: number): void {
+    const { plane, session, connection } = this;
+    const frontend = this.#frontend;
+    const front = frontend.frontend as FrontendRuntime;
+    plane.statistics.add(frontend.frontendRow, stat.STAT_EREQ, 1);
+    const page = frontend.errorPages.get(status) ?? standardReply(status);
+    const transaction = plane.takeTransaction();
+    session.transactions++;
+    transaction.session = session;
+    transaction.http = true;
+    transaction.frontend = frontend.index;
+    transaction.status = status;
+    transaction.cause = cause;
+    transaction.phase = PHASE_REQUEST;
+    transaction.times[TIME_ACCEPT] =
+      session.transactions === 1 ? this.#acceptedAt : this.#idleSince;
+    transaction.times[TIME_HANDSHAKE] = transaction.times[TIME_ACCEPT];
+    transaction.times[TIME_FIRST_BYTE] = this.#firstByte;
+    transaction.times[TIME_END] = transaction.now = plane.now;
+    transaction.bytesIn = this.#heldEnd - this.#heldStart;
+    const sent = closingReply(page);
+    transaction.bytesOut = sent.length;
+    statisticsOfEnd(plane, transaction, frontend, frontend);
+    front.log?.write(transaction, plane.ring.wallTime);
+    plane.giveTransaction(transaction);
+    this.#dropHeld();
+    connection.queueBytes(sent);
+    this.#linger();
+  }
+
+  /** The client left between requests, or with half a head. */
+  #leave(cause: number): void {
+    const { plane, session } = this;
+    const front = this.#frontend.frontend as FrontendRuntime;
+    const isProbe =
+      session.transactions === 0 && this.#held === NO_BUFFER && this.connection.bytesIn === 0;
+    const isIdle = session.transactions > 0 && this.#state === WAITING;
+    if (!isIdle && !(isProbe && front.ignoreProbes)) {
+      if (cause === CAUSE_CLIENT_TIMEOUT && !isProbe && this.#state === HEAD) {
+        this.#refuse(408, cause);
+        return;
+      }
+      if (cause === CAUSE_CLIENT_TIMEOUT && isProbe && !front.ignoreProbes) {
+        this.#firstByte = plane.now;
+        this.#refuse(408, cause);
+        return;
+      }
+      if (!(isProbe && front.dontLogNull)) this.#logBad(cause);
+    }
+    this.#close(false);
+  }
+
+  #logBad(cause: number): void {
+    const { plane, session } = this;
+    const frontend = this.#frontend;
+    const front = frontend.frontend as FrontendRuntime;
+    plane.statistics.add(frontend.frontendRow, stat.STAT_EREQ, 1);
+    const transaction = plane.takeTransaction();
+    transaction.session = session;
+    transaction.http = true;
+    transaction.frontend = frontend.index;
+    transaction.status = 400;
+    transaction.cause = cause;
+    transaction.phase = PHASE_REQUEST;
+    transaction.times[TIME_ACCEPT] =
+      session.transactions === 0 ? this.#acceptedAt : this.#idleSince;
+    transaction.times[TIME_HANDSHAKE] = transaction.times[TIME_ACCEPT];
+    transaction.times[TIME_END] = transaction.now = plane.now;
+    front.log?.write(transaction, plane.ring.wallTime);
+    plane.giveTransaction(transaction);
+  }
+
+  #dropHeld(): void {
+    if (this.#held !== NO_BUFFER) this.plane.slab.release(this.#held);
+    this.#held = NO_BUFFER;
+  }
+
+  #close(reset: boolean): void {
+    if (this.#state === GONE) return;
+    this.#state = GONE;
+    this.#dropHeld();
+    this.ownServer?.close();
+    this.ownServer = undefined;
+    this.plane.wheel.destroy(this.#timer);
+    this.connection.close(reset);
+    this.plane.clients.delete(this);
+    this.#done(this);
+  }
+
+  // ---- time ----
+
+  #requestTimeout(): number {
+    const { httpRequest, client } = this.#frontend.timeouts;
+    return httpRequest !== Number.POSITIVE_INFINITY ? httpRequest : client;
+  }
+
+  #keepAliveTimeout(): number {
+    const { httpKeepAlive } = this.#frontend.timeouts;
+    return httpKeepAlive !== Number.POSITIVE_INFINITY ? httpKeepAlive : this.#requestTimeout();
+  }
+
+  #setClientTimer(): void {
+    const own = this.#exchange?.transaction.timeoutClient ?? 0;
+    this.#setTimer(own !== 0 ? own : this.#frontend.timeouts.client);
+  }
+
+  #setTimer(limit: number): void {
+    if (limit === Number.POSITIVE_INFINITY) this.plane.wheel.clear(this.#timer);
+    else this.plane.wheel.set(this.#timer, this.plane.now + limit);
+  }
+}
+
+/** End of the start line, without its line end. */
+function lineEnd(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at];
+    if (byte === 0x0d || byte === 0x0a) return at;
+  }
+  return end;
+}
+
+/** The message with `connection: close` among its fields. */
+function closingReply(message: Uint8Array): Uint8Array {
+  if (message.length === 0) return message;
+  const known = closing.get(message);
+  if (known !== undefined) return known;
+  let at = 0;
+  while (at + 3 < message.length && !(message[at] === 0x0d && message[at + 2] === 0x0d)) at++;
+  const word = new TextEncoder().encode("\r\nconnection: close");
+  const out = new Uint8Array(message.length + word.length);
+  out.set(message.subarray(0, at));
+  out.set(word, at);
+  out.set(message.subarray(at), at + word.length);
+  closing.set(message, out);
+  return out;
+}
+
+const closing = new WeakMap<Uint8Array, Uint8Array>();

@@ -1,0 +1,196 @@
+import { NO_BUFFER } from "@ha/linux/ring";
+import {
+  CAUSE_CLIENT_ABORT,
+  CAUSE_CLIENT_TIMEOUT,
+  CAUSE_KILLED,
+  CAUSE_NONE,
+  CAUSE_SERVER_ABORT,
+  CAUSE_SERVER_TIMEOUT,
+} from "../core/transaction.ts";
+import { type Connection, type ConnectionOwner, OUTPUT_LOW } from "./connection.ts";
+import type { DataPlane } from "./data-plane.ts";
+import type { TimerOwner } from "./timer-wheel.ts";
+
+/** Bytes on their way to one side before the other side is not read any more. */
+const OUTPUT_HIGH = 393_216;
+
+/** Milliseconds; Infinity for none. */
+export interface TunnelTimeouts {
+  readonly client: number;
+  readonly server: number;
+  /** Replaces both when it is set. */
+  readonly tunnel: number;
+  readonly clientFin: number;
+  readonly serverFin: number;
+}
+
+/** Hears the end of a tunnel: both connections are closed then. `cause` is a `CAUSE_` code. */
+export type TunnelEnd = (cause: number) => void;
+
+/**
+ * Two connections that copy to each other until both have ended: TCP mode, CONNECT, and what `101` upgraded to.
+ * The slower side sets the pace; each direction ends on its own (half-close).
+ */
+export class Tunnel implements ConnectionOwner, TimerOwner {
+  readonly #plane: DataPlane;
+  readonly #client: Connection;
+  readonly #server: Connection;
+  readonly #timeouts: TunnelTimeouts;
+  readonly #end: TunnelEnd;
+  readonly #timer: number;
+  #clientActive: number;
+  #serverActive: number;
+  #isOver = false;
+  /** Whether reads of each side are large. */
+  #clientLarge = false;
+  #serverLarge = false;
+
+  constructor(
+    plane: DataPlane,
+    client: Connection,
+    server: Connection,
+    timeouts: TunnelTimeouts,
+    end: TunnelEnd,
+  ) {
+    this.#plane = plane;
+    this.#client = client;
+    this.#server = server;
+    this.#timeouts = timeouts;
+    this.#end = end;
+    this.#timer = plane.wheel.create(this);
+    this.#clientActive = this.#serverActive = plane.now;
+    client.owner = this;
+    server.owner = this;
+  }
+
+  /** Moves what is there already, and begins to read both. */
+  start(): void {
+    this.#pump(this.#client, this.#server);
+    if (!this.#isOver) this.#pump(this.#server, this.#client);
+    if (this.#isOver) return;
+    this.#read(this.#client, this.#server);
+    this.#read(this.#server, this.#client);
+    this.#setTimer();
+  }
+
+  /** Ends both at once. */
+  kill(): void {
+    this.#finish(CAUSE_KILLED, true);
+  }
+
+  received(connection: Connection): void {
+    this.#touch(connection);
+    const other = connection === this.#client ? this.#server : this.#client;
+    this.#pump(connection, other);
+    if (!this.#isOver) this.#read(connection, other);
+  }
+
+  drained(connection: Connection): void {
+    this.#touch(connection);
+    const other = connection === this.#client ? this.#server : this.#client;
+    if (connection.unsent < OUTPUT_LOW) this.#read(other, connection);
+    this.#checkEnd();
+  }
+
+  failed(connection: Connection): void {
+    this.#finish(connection === this.#client ? CAUSE_CLIENT_ABORT : CAUSE_SERVER_ABORT, true);
+  }
+
+  connected(): void {}
+
+  timedOut(): void {
+    const { now } = this.#plane;
+    const clientDue = this.#clientActive + this.#clientLimit();
+    const serverDue = this.#serverActive + this.#serverLimit();
+    if (now < Math.min(clientDue, serverDue)) {
+      this.#setTimer();
+      return;
+    }
+    this.#finish(clientDue <= serverDue ? CAUSE_CLIENT_TIMEOUT : CAUSE_SERVER_TIMEOUT, false);
+  }
+
+  #touch(connection: Connection): void {
+    // A byte either way is life of the tunnel; of the sides, only of its own.
+    if (connection === this.#client) this.#clientActive = this.#plane.now;
+    else this.#serverActive = this.#plane.now;
+    if (this.#timeouts.tunnel !== Number.POSITIVE_INFINITY) {
+      this.#clientActive = this.#serverActive = this.#plane.now;
+    }
+  }
+
+  /** Queues all that came on one side for the other. */
+  #pump(from: Connection, to: Connection): void {
+    const { slab } = this.#plane;
+    let size = 0;
+    let count = 0;
+    for (let buffer = from.takeInput(); buffer !== NO_BUFFER; buffer = from.takeInput()) {
+      const start = slab.inStart[buffer] as number;
+      const end = slab.inEnd[buffer] as number;
+      size += end - start;
+      count++;
+      to.queue(buffer, start, end);
+    }
+    if (count > 0) {
+      // A full small buffer says that more is to be had at once; little in a large one that it is not.
+      if (from === this.#client) this.#clientLarge = size >= count * slab.smallSize;
+      else this.#serverLarge = size >= count * slab.smallSize;
+      to.flush();
+    }
+    if (from.isEnded) {
+      to.shutdown();
+      this.#setTimer();
+      this.#checkEnd();
+    }
+  }
+
+  #read(from: Connection, to: Connection): void {
+    if (this.#isOver || from.isEnded) return;
+    if (to.unsent > OUTPUT_HIGH) {
+      from.pause();
+      return;
+    }
+    const large = from === this.#client ? this.#clientLarge : this.#serverLarge;
+    if (large) from.resumeLarge(0);
+    else from.resume();
+  }
+
+  #checkEnd(): void {
+    if (this.#isOver) return;
+    const done = (from: Connection, to: Connection) =>
+      from.isEnded && !from.hasInput && to.unsent === 0;
+    if (done(this.#client, this.#server) && done(this.#server, this.#client)) {
+      this.#finish(CAUSE_NONE, false);
+    }
+  }
+
+  /** The client's own limit; shorter ones hold once a side has ended. */
+  #clientLimit(): number {
+    const { clientFin, tunnel, client } = this.#timeouts;
+    if (clientFin !== Number.POSITIVE_INFINITY && this.#client.hasShutdown) return clientFin;
+    return tunnel !== Number.POSITIVE_INFINITY ? tunnel : client;
+  }
+
+  #serverLimit(): number {
+    const { serverFin, tunnel, server } = this.#timeouts;
+    if (serverFin !== Number.POSITIVE_INFINITY && this.#server.hasShutdown) return serverFin;
+    return tunnel !== Number.POSITIVE_INFINITY ? tunnel : server;
+  }
+
+  #setTimer(): void {
+    const due = Math.min(
+      this.#clientActive + this.#clientLimit(),
+      this.#serverActive + this.#serverLimit(),
+    );
+    if (due === Number.POSITIVE_INFINITY) this.#plane.wheel.clear(this.#timer);
+    else this.#plane.wheel.set(this.#timer, due);
+  }
+
+  #finish(cause: number, reset: boolean): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#plane.wheel.destroy(this.#timer);
+    this.#client.close(reset);
+    this.#server.close(reset);
+    this.#end(cause);
+  }
+}
