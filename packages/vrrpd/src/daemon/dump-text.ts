@@ -12,23 +12,23 @@ export function statisticsDump(status: DaemonStatus): string {
 function statisticsOf({ config, statistics: s }: InstanceStatus): string {
   return `VRRP Instance: ${config.name}
   Advertisements:
-    Received: ${s.advert_rcvd}
-    Sent: ${s.advert_sent}
-  Became master: ${s.become_master}
-  Released master: ${s.release_master}
+    Received: ${s["advert_rcvd"] ?? 0}
+    Sent: ${s["advert_sent"] ?? 0}
+  Became master: ${s["become_master"] ?? 0}
+  Released master: ${s["release_master"] ?? 0}
   Packet Errors:
-    Length: ${s.packet_len_err}
-    TTL: ${s.ip_ttl_err}
-    Invalid Type: ${s.invalid_type_rcvd}
-    Advertisement Interval: ${s.advert_interval_err}
-    Address List: ${s.addr_list_err}
+    Length: ${s["packet_len_err"] ?? 0}
+    TTL: ${s["ip_ttl_err"] ?? 0}
+    Invalid Type: ${s["invalid_type_rcvd"] ?? 0}
+    Advertisement Interval: ${s["advert_interval_err"] ?? 0}
+    Address List: ${s["addr_list_err"] ?? 0}
   Authentication Errors:
-    Invalid Type: ${s.invalid_authtype}
-    Type Mismatch: ${s.authtype_mismatch}
-    Failure: ${s.auth_failure}
+    Invalid Type: ${s["invalid_authtype"] ?? 0}
+    Type Mismatch: ${s["authtype_mismatch"] ?? 0}
+    Failure: ${s["auth_failure"] ?? 0}
   Priority Zero:
-    Received: ${s.pri_zero_rcvd}
-    Sent: ${s.pri_zero_sent}
+    Received: ${s["pri_zero_rcvd"] ?? 0}
+    Sent: ${s["pri_zero_sent"] ?? 0}
 `;
 }
 

@@ -59,6 +59,11 @@ export class Notifier {
     this.#mail(state);
   }
 
+  /** To FIFOs only: `fifo_write_vrrp_states_on_reload`. */
+  repeatState(state: NotifyState, priority: number): void {
+    this.#fifo(state, priority);
+  }
+
   /** As master, another master of lower priority was heard: addresses may have to be claimed again. */
   lowerPriorityHeard(priority: number): void {
     this.#fifo("MASTER_RX_LOWER_PRI", priority);

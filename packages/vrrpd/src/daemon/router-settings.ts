@@ -1,6 +1,6 @@
 import type { Globals, Instance } from "../core/config/model.ts";
 import {
-  type Authentication,
+  type AdvertAuthentication,
   type Conduct,
   type Destination,
   type HmacSettings,
@@ -43,7 +43,7 @@ export function routerOf(instance: Instance, globals: Globals): Router {
   };
 }
 
-function authenticationOf({ authentication }: Instance): Authentication {
+function authenticationOf({ authentication }: Instance): AdvertAuthentication {
   if (authentication === undefined) return NO_AUTHENTICATION;
   const { type, password } = authentication;
   return type === "PASS" ? { type: "pass", password } : { type: "ah", key: password };
@@ -76,6 +76,7 @@ function destinationOf(instance: Instance, globals: Globals): Destination {
     type: "unicast",
     peers,
     checkSource: instance.check_unicast_src,
+    ttl: instance.unicast_ttl,
     oldChecksum: oldChecksum[instance.old_unicast_checksum],
   };
 }
@@ -88,6 +89,10 @@ function conductOf(instance: Instance, globals: Globals): Conduct {
     healAnnounce: globals.vrrp_heal_announce,
     restoreAddresses: globals.vrrp_restore_addresses,
     hurryGroup: globals.vrrp_sync_group_resign,
+    replayAnswer: globals.vrrp_replay_answer,
+    ignoreReflected: globals.vrrp_ignore_reflected,
+    acceptDifferingAddresses: globals.vrrp_accept_differing_addresses,
+    detectSplitBrain: globals.vrrp_detect_split_brain,
     witness: instance.witness.length > 0,
   };
 }

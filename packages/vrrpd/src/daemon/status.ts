@@ -1,7 +1,7 @@
 import type { IpAddress, Micros } from "@ha/base";
 import type { Config, Instance, SyncGroup } from "../core/config/model.ts";
 import type { FaultReason, StateName } from "../core/state.ts";
-import type { KeepalivedStatistics, RefusalReason } from "../core/statistics.ts";
+import type { RefusalReason } from "../core/statistics.ts";
 import type { ScriptStatus } from "./track-script.ts";
 
 /** Everything that dumps, the control socket and metrics show: a snapshot, made when it is asked for. */
@@ -47,7 +47,8 @@ export interface InstanceStatus {
   /** Name of the device that has the addresses: with use_vmac the macvlan. */
   readonly device: string | undefined;
   readonly addressesSet: boolean;
-  readonly statistics: KeepalivedStatistics;
+  /** Under keepalived's names. */
+  readonly statistics: Readonly<Record<string, number>>;
   readonly refused: readonly {
     readonly peer: IpAddress;
     readonly reason: RefusalReason;

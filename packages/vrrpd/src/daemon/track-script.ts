@@ -1,5 +1,6 @@
 import { type Clock, type Micros, micros, type Random, type Timer, toSeconds } from "@ha/base";
 import type { TrackScript } from "../core/config/model.ts";
+import { type Checked, checked, type TrackerState, uncheckedTracker } from "../core/tracking.ts";
 import type { Log } from "./log.ts";
 import { describe, firstLines } from "./notify-queue.ts";
 import {
@@ -9,43 +10,10 @@ import {
   type ScriptResult,
 } from "./script-runner.ts";
 
-/** How a script stands. `unknown` until its first result. */
-export type ScriptState = "unknown" | "up" | "down";
-
-/** Counts results against `rise` and `fall`. keepalived.conf(5), vrrp_script; observed: keepalived 2.2.7. */
-export class RiseAndFall {
-  #state: ScriptState;
-  #count = 0;
-
-  /** @param initial `down` for `init_fail`, which then takes `rise` successes. */
-  constructor(initial: ScriptState) {
-    this.#state = initial;
-  }
-
-  get state(): ScriptState {
-    return this.#state;
-  }
-
-  /** Takes one result. The first result of all decides alone, whatever `rise` and `fall` say. */
-  result(success: boolean, limits: { readonly rise: number; readonly fall: number }): ScriptState {
-    if (this.#state === "unknown") {
-      this.#state = success ? "up" : "down";
-      return this.#state;
-    }
-    const same = success === (this.#state === "up");
-    this.#count = same ? 0 : this.#count + 1;
-    if (this.#count >= (success ? limits.rise : limits.fall)) {
-      this.#state = success ? "up" : "down";
-      this.#count = 0;
-    }
-    return this.#state;
-  }
-}
-
 /** What status and dumps show of a script. */
 export interface ScriptStatus {
   readonly name: string;
-  readonly state: ScriptState;
+  readonly state: TrackerState;
   readonly running: boolean;
   readonly last: ScriptResult | undefined;
 }
@@ -56,7 +24,7 @@ export class ScriptTracker {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #options: ScriptTrackerOptions;
-  readonly #judge: RiseAndFall;
+  #checked: Checked;
   #timer: Timer | undefined;
   #running: RunningScript | undefined;
   #next: Micros;
@@ -69,18 +37,23 @@ export class ScriptTracker {
     this.#clock = clock;
     this.#log = log;
     this.#options = options;
-    this.#judge = new RiseAndFall(options.initial ?? (config.init_fail ? "down" : "unknown"));
+    this.#checked = options.initial ?? uncheckedTracker({ initFail: config.init_fail });
     this.#next = clock.now();
   }
 
   get status(): ScriptStatus {
-    const { state } = this.#judge;
+    const { state } = this.#checked;
     return {
       name: this.config.name,
       state,
       running: this.#running !== undefined,
       last: this.#last,
     };
+  }
+
+  /** For the tracker that follows this one after a reload. */
+  get verdict(): Checked {
+    return this.#checked;
   }
 
   /**
@@ -139,8 +112,9 @@ export class ScriptTracker {
     }
     this.#lastCode = code;
 
-    const before = this.#judge.state;
-    const state = this.#judge.result(success, this.config);
+    const before = this.#checked.state;
+    this.#checked = checked(this.#checked, success, this.config);
+    const { state } = this.#checked;
     if (state === before) return;
     if (state === "up") {
       this.#log.info(`VRRP_Script(${name}) succeeded`, { script: name });
@@ -167,7 +141,7 @@ export interface ScriptTrackerOptions {
   /** `vrrp_script_cannot_run_fails`: off, a script that cannot be executed counts as success, as in keepalived. */
   readonly cannotRunFails: boolean;
   /** Carried over a reload: the script's verdict stands until its next result. */
-  readonly initial?: ScriptState;
+  readonly initial?: Checked | undefined;
 }
 
 function commandOf(config: TrackScript): ScriptCommand {

@@ -1,0 +1,236 @@
+import { formatAddress, type IpAddress, type Micros, toSeconds } from "@ha/base";
+import {
+  type AddressSpec,
+  addAddress,
+  addRoute,
+  addRule,
+  type NetlinkRequest,
+  type RouteMetric,
+  type RouteSpec,
+  type RuleSpec,
+  removeAddress,
+  removeRoute,
+  removeRule,
+  routeKey,
+  ruleKey,
+} from "@ha/linux";
+import type { VirtualAddress, VirtualRoute, VirtualRule } from "../core/config/model.ts";
+
+/** Finds the index of an interface; undefined while there is none of that name. */
+export type FindIndex = (name: string) => number | undefined;
+
+/** An address with the interface that it is on at the moment. */
+export interface PlacedAddress {
+  readonly config: VirtualAddress;
+  readonly ifindex: number;
+  readonly spec: AddressSpec;
+}
+
+/** What is to be added, in order, and how to take it away again, in order. Names that do not exist are left out. */
+export interface Holdings {
+  readonly addresses: readonly PlacedAddress[];
+  readonly add: readonly NetlinkRequest[];
+  readonly remove: readonly NetlinkRequest[];
+  /** Of tracked routes and rules, as events about them have them. */
+  readonly keys: ReadonlySet<string>;
+  readonly missing: readonly string[];
+}
+
+/** What one instance (or the static part of the file) wants to have. */
+export interface Wanted {
+  readonly addresses: readonly VirtualAddress[];
+  readonly routes: readonly VirtualRoute[];
+  readonly rules: readonly VirtualRule[];
+  /** Where addresses go that name no device of their own. */
+  readonly device: string | undefined;
+  /** Seconds until the kernel removes the addresses unless we renew them. Undefined: never. */
+  readonly lifetime: Micros | undefined;
+}
+
+/**
+ * The requests for what is wanted. keepalived's order: addresses, routes, rules; taken away the other way round.
+ * (facts: observed: keepalived 2.4.3)
+ */
+export function holdingsOf(wanted: Wanted, indexOf: FindIndex): Holdings {
+  const missing = new Set<string>();
+  const find = (name: string | undefined): number | undefined => {
+    if (name === undefined) return undefined;
+    const index = indexOf(name);
+    if (index === undefined) missing.add(name);
+    return index;
+  };
+  const addresses: PlacedAddress[] = [];
+  for (const config of wanted.addresses) {
+    const ifindex = find(config.dev ?? wanted.device);
+    if (ifindex === undefined) continue;
+    addresses.push({ config, ifindex, spec: addressSpec(config, ifindex, wanted.lifetime) });
+  }
+  const routes: RouteSpec[] = [];
+  const tracked: string[] = [];
+  for (const route of wanted.routes) {
+    const before = missing.size;
+    const spec = routeSpec(route, find);
+    if (missing.size !== before) continue;
+    routes.push(spec);
+    if (!route.no_track) tracked.push(routeKey(spec));
+  }
+  const rules = wanted.rules.map(ruleSpec);
+  wanted.rules.forEach(({ no_track }, i) => {
+    const spec = rules[i];
+    if (!no_track && spec !== undefined) tracked.push(ruleKey(spec));
+  });
+  return {
+    addresses,
+    add: [
+      ...addresses.map(({ spec }) => addAddress(spec)),
+      ...routes.map(addRoute),
+      ...rules.map(addRule),
+    ],
+    remove: [
+      ...rules.map(removeRule),
+      ...routes.map(removeRoute),
+      ...addresses.map(({ spec }) => removeAddress(spec)),
+    ],
+    keys: new Set(tracked),
+    missing: [...missing],
+  };
+}
+
+function addressSpec(
+  config: VirtualAddress,
+  ifindex: number,
+  lifetime: Micros | undefined,
+): AddressSpec {
+  return {
+    ifindex,
+    prefix: { address: config.address, length: config.length },
+    ...(config.broadcast === undefined ? {} : { broadcast: config.broadcast }),
+    scope: config.scope,
+    ...(config.label === undefined ? {} : { label: config.label }),
+    ...(config.peer === undefined ? {} : { peer: config.peer }),
+    home: config.home,
+    nodad: config.nodad,
+    mngtmpaddr: config.mngtmpaddr,
+    noprefixroute: config.noprefixroute,
+    autojoin: config.autojoin,
+    ...(config.preferred_lft === undefined ? {} : { preferredLifetime: config.preferred_lft }),
+    ...(lifetime === undefined
+      ? {}
+      : { validLifetime: Math.max(1, Math.ceil(toSeconds(lifetime))) }),
+  };
+}
+
+function routeSpec(
+  route: VirtualRoute,
+  find: (name: string | undefined) => number | undefined,
+): RouteSpec {
+  const { hop } = route;
+  const ifindex = find(hop.dev);
+  const nexthops = route.nexthops.map(({ via, dev, weight, onlink }) => {
+    const hopIndex = find(dev);
+    return {
+      ...(via === undefined ? {} : { via }),
+      ...(hopIndex === undefined ? {} : { ifindex: hopIndex }),
+      ...(weight === undefined ? {} : { weight }),
+      onlink,
+    };
+  });
+  const metrics = Object.fromEntries(
+    Object.entries(route.metrics).filter(([name]) => isMetric(name)),
+  );
+  const type = route.type === "nat" ? "unicast" : route.type;
+  return {
+    family: route.family,
+    to: route.to.length === 0 ? undefined : route.to,
+    type,
+    ...(route.from === undefined ? {} : { from: route.from }),
+    ...(route.src === undefined ? {} : { source: route.src }),
+    ...(hop.via === undefined ? {} : { via: hop.via }),
+    ...(ifindex === undefined ? {} : { ifindex }),
+    ...(nexthops.length === 0 ? {} : { nexthops }),
+    onlink: hop.onlink,
+    ...(route.table === undefined ? {} : { table: route.table }),
+    ...(route.metric === undefined ? {} : { metric: route.metric }),
+    protocol: route.protocol,
+    ...(route.scope === undefined ? {} : { scope: route.scope }),
+    ...(route.tos === undefined ? {} : { tos: route.tos }),
+    ...(Object.keys(metrics).length === 0 ? {} : { metrics }),
+    lockedMetrics: route.lock.filter(isMetric),
+    ...(route.pref === undefined ? {} : { pref: route.pref }),
+    ...(route.expires === undefined ? {} : { expires: route.expires }),
+    ...(route.realms === undefined ? {} : { realms: route.realms }),
+    ...(route.ttl_propagate === undefined ? {} : { ttlPropagate: route.ttl_propagate }),
+    mode: route.append ? "append" : "replace",
+  };
+}
+
+function ruleSpec(rule: VirtualRule): RuleSpec {
+  const range = (pair: readonly [number, number]) => ({ start: pair[0], end: pair[1] });
+  return {
+    family: rule.family,
+    not: rule.not,
+    ...(rule.from === undefined ? {} : { from: rule.from }),
+    ...(rule.to === undefined ? {} : { to: rule.to }),
+    ...(rule.iif === undefined ? {} : { iif: rule.iif }),
+    ...(rule.oif === undefined ? {} : { oif: rule.oif }),
+    ...(rule.tos === undefined ? {} : { tos: rule.tos }),
+    ...(rule.fwmark === undefined ? {} : { fwmark: rule.fwmark }),
+    ...(rule.fwmask === undefined ? {} : { fwmask: rule.fwmask }),
+    ...(rule.table === undefined ? {} : { table: rule.table }),
+    ...(rule.goto === undefined ? {} : { goto: rule.goto }),
+    ...(rule.action === "table" || rule.action === "goto" ? {} : { type: rule.action }),
+    priority: rule.priority,
+    ...(rule.realms === undefined ? {} : { realms: rule.realms }),
+    ...(rule.suppress_prefixlength === undefined
+      ? {}
+      : { suppressPrefixLength: rule.suppress_prefixlength }),
+    ...(rule.suppress_ifgroup === undefined ? {} : { suppressGroup: rule.suppress_ifgroup }),
+    ...(rule.uidrange === undefined ? {} : { uidRange: range(rule.uidrange) }),
+    ...(rule.sport === undefined ? {} : { sport: range(rule.sport) }),
+    ...(rule.dport === undefined ? {} : { dport: range(rule.dport) }),
+    ...(rule.ipproto === undefined ? {} : { ipproto: rule.ipproto }),
+    l3mdev: rule.l3mdev,
+    ...(rule.tun_id === undefined ? {} : { tunnelId: BigInt(rule.tun_id) }),
+    ...(rule.protocol === undefined ? {} : { protocol: rule.protocol }),
+  };
+}
+
+const METRICS: ReadonlySet<string> = new Set<RouteMetric>([
+  "mtu",
+  "window",
+  "rtt",
+  "rttvar",
+  "ssthresh",
+  "cwnd",
+  "advmss",
+  "reordering",
+  "hoplimit",
+  "initcwnd",
+  "features",
+  "rto_min",
+  "initrwnd",
+  "quickack",
+  "congctl",
+  "fastopen_no_cookie",
+]);
+
+function isMetric(name: string): name is RouteMetric {
+  return METRICS.has(name);
+}
+
+/** For the log and the record: `192.168.1.100/32 dev eth0`. */
+export function describeAddress(config: VirtualAddress, device: string): string {
+  return `${formatAddress(config.address)}/${config.length} dev ${config.dev ?? device}`;
+}
+
+/** Whether an address is one of those that are placed. */
+export function placedAddress(
+  holdings: Holdings,
+  address: IpAddress,
+  ifindex: number,
+): PlacedAddress | undefined {
+  const text = formatAddress(address);
+  return holdings.addresses.find(
+    (placed) => placed.ifindex === ifindex && formatAddress(placed.config.address) === text,
+  );
+}

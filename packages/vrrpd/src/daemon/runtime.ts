@@ -1,0 +1,586 @@
+import {
+  type Clock,
+  formatAddress,
+  type IpAddress,
+  type Micros,
+  micros,
+  type Random,
+  seconds,
+  type Timer,
+} from "@ha/base";
+import type { Announcer, AnnouncerOptions, NetworkEvent, NetworkState, VrrpTransport } from "@ha/linux";
+import type { Config, Instance } from "../core/config/model.ts";
+import type { Digests } from "../core/ports.ts";
+import type { Report } from "../core/report.ts";
+import type { StateName } from "../core/state.ts";
+import { SyncGroup } from "../core/sync-group.ts";
+import { type Tracker, trackersInGroup } from "../core/tracking.ts";
+import { type Announcement, Announcements, type Spacing } from "./announcements.ts";
+import { Dispatch } from "./dispatch.ts";
+import { GroupRuntime } from "./group-runtime.ts";
+import { InstanceRuntime, type InstanceWorld, sameVirtualRouter } from "./instance-runtime.ts";
+import { LinkWatch } from "./link-watch.ts";
+import type { Log } from "./log.ts";
+import { LogLimiter } from "./log-limiter.ts";
+import { Notifier, type NotifyContext, type NotifyState } from "./notifier.ts";
+import { reportLines } from "./report-log.ts";
+import { StaticEntries } from "./static-entries.ts";
+import type { DaemonStatus, GroupStatus, InstanceStatus } from "./status.ts";
+import { Trackers } from "./trackers.ts";
+import { VirtualLinks } from "./virtual-links.ts";
+
+export interface RuntimeOptions {
+  readonly clock: Clock;
+  readonly utc: () => Micros;
+  readonly random: Random;
+  readonly log: Log;
+  readonly network: NetworkState;
+  readonly transport: VrrpTransport;
+  readonly openAnnouncer: (options: AnnouncerOptions) => Announcer;
+  readonly digests: Digests;
+  readonly notify: NotifyContext;
+  readonly hooks: RuntimeHooks;
+}
+
+/** What stands outside of the protocol and wants to know: guard, beacon, resume record, control socket. */
+export interface RuntimeHooks {
+  readonly onReport: (instance: InstanceRuntime, report: Report) => void;
+  readonly onHeld: (instance: InstanceRuntime, held: boolean) => void;
+  readonly onSend: InstanceWorld["onSend"];
+  /** Whether the instance was master a moment ago, and may go on. */
+  readonly mayResume: (instance: InstanceRuntime) => boolean;
+}
+
+/** Everything that runs because of a configuration. */
+export class Runtime {
+  readonly links: LinkWatch;
+  readonly dispatch: Dispatch;
+  readonly announcements: Announcements;
+  readonly #options: RuntimeOptions;
+  readonly #world: InstanceWorld;
+  readonly #limiter: LogLimiter;
+  readonly #announcers = new Map<number, Announcer>();
+  readonly #statics: StaticEntries;
+  readonly #virtualLinks: VirtualLinks;
+  readonly #notifiers = new Map<string, Notifier>();
+  readonly #stopListening: () => void;
+  #instances = new Map<string, InstanceRuntime>();
+  #groups = new Map<string, GroupRuntime>();
+  #trackers: Trackers;
+  #config: Config;
+  #virtual = new Set<string>();
+  #poll: Timer | undefined;
+  #renewal: Timer | undefined;
+  #checkSoon = false;
+  #stopping = false;
+
+  constructor(config: Config, options: RuntimeOptions) {
+    this.#config = config;
+    this.#options = options;
+    const { clock, log, network, transport } = options;
+    const { globals } = config;
+    this.#limiter = new LogLimiter(clock, (message) => log.warning(message));
+    this.links = new LinkWatch(network, clock, config.interface_up_down_delays, (name, state) => {
+      if (state === "missing") log.info(`Interface ${name} deleted`);
+      else log.info(`Netlink reports ${name} ${state}`);
+      this.#changed();
+    });
+    this.dispatch = new Dispatch({
+      transport,
+      findInterface: (name) => network.linkByName(name),
+      log,
+      limiter: this.#limiter,
+      useFilter: globals.vrrp_packet_filter,
+      logUnknown: globals.log_unknown_vrids,
+    });
+    this.announcements = new Announcements(clock, spacingOf(config), (announcement) =>
+      this.#sendAnnouncement(announcement),
+    );
+    this.#statics = new StaticEntries(network, log);
+    this.#virtualLinks = new VirtualLinks(network, log);
+    this.#world = {
+      clock,
+      utc: options.utc,
+      network,
+      links: this.links,
+      dispatch: this.dispatch,
+      announcements: this.announcements,
+      digests: options.digests,
+      log,
+      isVirtual: (address) => this.#virtual.has(formatAddress(address)),
+      trackersOf: (instance) => this.#trackersOf(instance),
+      witness: (addresses, device, answer) => this.#askWitness(addresses, device, answer),
+      onReport: (instance, report) => this.#report(instance, report),
+      onHeld: options.hooks.onHeld,
+      onSend: options.hooks.onSend,
+    };
+    this.#trackers = this.#newTrackers(config);
+    this.#stopListening = network.listen((event) => this.#event(event));
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  get instances(): readonly InstanceRuntime[] {
+    return [...this.#instances.values()];
+  }
+
+  get groups(): readonly GroupRuntime[] {
+    return [...this.#groups.values()];
+  }
+
+  /** Starts everything. What a former run left behind is removed first, unless it is resumed. */
+  async start(): Promise<void> {
+    const config = this.#config;
+    this.#virtual = virtualAddresses(config);
+    this.#statics.apply(config);
+    await this.#virtualLinks.ensure(config);
+    this.#makeGroups(config);
+    for (const instance of config.instances) this.#make(instance);
+    // Trackers come first, since an instance waits for the first result of a script without weight; but nobody waits
+    // for a file.
+    const trackersStarted = this.#trackers.start();
+    for (const runtime of this.#instances.values()) {
+      const resume = this.#options.hooks.mayResume(runtime);
+      if (!resume) runtime.held.removeStale();
+      runtime.start({ resume });
+    }
+    await trackersStarted;
+    this.#changed();
+    this.#pollRejected();
+    this.#renewLifetimes();
+  }
+
+  /** A new configuration, already found good: applies the difference. */
+  async reload(config: Config): Promise<void> {
+    const before = this.#config;
+    const oldTrackers = this.#trackers;
+    this.#config = config;
+    this.#virtual = virtualAddresses(config);
+    this.links.setDelays(config.interface_up_down_delays);
+    this.announcements.spacing = spacingOf(config);
+    this.#statics.apply(config);
+    await this.#virtualLinks.ensure(config);
+
+    this.#trackers = this.#newTrackers(config, oldTrackers);
+    oldTrackers.stop();
+
+    const old = this.#instances;
+    this.#instances = new Map();
+    this.#makeGroups(config);
+    const remaining = new Set(old.values());
+    const fresh: Instance[] = [];
+    const kept: { readonly runtime: InstanceRuntime; readonly config: Instance }[] = [];
+    for (const instance of config.instances) {
+      const same = [...remaining].find(({ config: was }) => sameVirtualRouter(was, instance));
+      if (same === undefined) {
+        fresh.push(instance);
+        continue;
+      }
+      remaining.delete(same);
+      kept.push({ runtime: same, config: instance });
+    }
+    // What vanished lets go first, so that an address can move from one instance to another in one reload.
+    for (const runtime of remaining) this.#drop(runtime);
+    for (const { runtime, config: instance } of kept) {
+      this.#instances.set(instance.name, runtime);
+      this.#notifierOf(instance);
+    }
+    for (const { runtime, config: instance } of kept) {
+      runtime.reconfigure(instance, config.globals);
+    }
+    for (const instance of fresh) {
+      const runtime = this.#make(instance);
+      runtime.held.removeStale();
+      runtime.start({ resume: false });
+    }
+    await this.#trackers.start();
+    this.#changed();
+    if (config.globals.fifo_write_vrrp_states_on_reload) this.#writeStates();
+    for (const { name } of before.instances) {
+      if (!config.instances.some((instance) => instance.name === name)) {
+        this.#notifiers.delete(`INSTANCE ${name}`);
+      }
+    }
+  }
+
+  /**
+   * Leaves mastership everywhere, and resolves when every instance has let go. STOP is told, and its scripts have had
+   * their time, when this resolves.
+   */
+  async stop(options: { readonly keepAddresses: boolean; readonly limit: Micros }): Promise<void> {
+    this.#stopping = true;
+    this.#trackers.stop();
+    this.#poll?.cancel();
+    this.#renewal?.cancel();
+    if (options.keepAddresses) for (const { held } of this.#instances.values()) held.keepForEver();
+    for (const { router } of this.#instances.values()) router.handle({ type: "shutdown" });
+    await this.#settled(options.limit);
+    for (const runtime of this.#instances.values()) if (runtime.held.held) runtime.held.remove();
+    this.#statics.clear();
+    await this.#virtualLinks.clear();
+    for (const instance of this.#instances.values()) {
+      this.#notifiers.get(`INSTANCE ${instance.name}`)?.state("STOP", instance.effectivePriority);
+    }
+    for (const group of this.#groups.values()) {
+      this.#notifiers.get(`GROUP ${group.name}`)?.state("STOP", 0);
+    }
+    await Promise.all([...this.#notifiers.values()].map((notifier) => notifier.finish(seconds(1))));
+  }
+
+  close(): void {
+    this.#stopListening();
+    for (const runtime of this.#instances.values()) runtime.close();
+    this.dispatch.close();
+    this.announcements.close();
+    this.links.close();
+    this.#limiter.close();
+    for (const announcer of this.#announcers.values()) announcer.close();
+  }
+
+  status(): Pick<
+    DaemonStatus,
+    "config" | "instances" | "groups" | "scripts" | "files" | "processes" | "bfd"
+  > {
+    const instances: InstanceStatus[] = this.instances.map((instance) => instance.status());
+    const groups: GroupStatus[] = this.groups.map((group) => group.status());
+    const { scripts, files, processes, bfd } = this.#trackers;
+    return { config: this.#config, instances, groups, scripts, files, processes, bfd };
+  }
+
+  clearStatistics(): void {
+    for (const { router } of this.#instances.values()) router.statistics.clear();
+  }
+
+  #make(instance: Instance): InstanceRuntime {
+    const group =
+      instance.sync_group === undefined ? undefined : this.#groups.get(instance.sync_group);
+    const { globals } = this.#config;
+    const runtime = new InstanceRuntime(instance, globals, this.#world, group?.core);
+    this.#instances.set(instance.name, runtime);
+    this.#notifierOf(instance);
+    return runtime;
+  }
+
+  #makeGroups(config: Config): void {
+    const old = this.#groups;
+    this.#groups = new Map();
+    for (const group of config.sync_groups) {
+      const before = old.get(group.name);
+      const runtime = new GroupRuntime(group, before?.core ?? new SyncGroup(group.name));
+      this.#groups.set(group.name, runtime);
+      this.#setNotifier(`GROUP ${group.name}`, {
+        kind: "GROUP",
+        name: group.name,
+        notify: group.notify,
+        smtpAlert: group.smtp_alert,
+        priorityChanges: group.notify_priority_changes,
+      });
+    }
+  }
+
+  #notifierOf(instance: Instance): void {
+    this.#setNotifier(`INSTANCE ${instance.name}`, {
+      kind: "INSTANCE",
+      name: instance.name,
+      notify: instance.notify,
+      smtpAlert: instance.smtp_alert,
+      priorityChanges: instance.notify_priority_changes,
+    });
+  }
+
+  #setNotifier(key: string, settings: Notifier["settings"]): void {
+    const known = this.#notifiers.get(key);
+    if (known === undefined) this.#notifiers.set(key, new Notifier(settings, this.#options.notify));
+    else known.settings = settings;
+  }
+
+  /** A reload took the instance out of the file. */
+  #drop(runtime: InstanceRuntime): void {
+    const notifier = this.#notifiers.get(`INSTANCE ${runtime.name}`);
+    runtime.router.handle({ type: "shutdown" });
+    void this.#whenGone(runtime).then(() => {
+      if (runtime.held.held) runtime.held.remove();
+      runtime.close();
+      const { send_deleted } = runtime.config.notify;
+      notifier?.state(send_deleted ? "DELETED" : "FAULT", runtime.effectivePriority);
+    });
+  }
+
+  async #whenGone(runtime: InstanceRuntime): Promise<void> {
+    const end = this.#options.clock.now() + seconds(6);
+    while (runtime.router.state.name !== "initialize" && this.#options.clock.now() < end) {
+      await pause(5);
+    }
+  }
+
+  async #settled(limit: Micros): Promise<void> {
+    const end = this.#options.clock.now() + limit;
+    const all = [...this.#instances.values()];
+    while (all.some(({ router }) => router.state.name !== "initialize")) {
+      if (this.#options.clock.now() >= end) return;
+      await pause(2);
+    }
+  }
+
+  #newTrackers(config: Config, before?: Trackers): Trackers {
+    const { clock, random, log, network } = this.#options;
+    const options = {
+      clock,
+      random,
+      log,
+      network,
+      links: this.links,
+      onChange: () => this.#update(),
+    };
+    return new Trackers(config, options, before);
+  }
+
+  #trackersOf(instance: Instance): readonly Tracker[] {
+    const own = this.#trackers.trackersOf(instance, instance.interface);
+    const group =
+      instance.sync_group === undefined ? undefined : this.#groups.get(instance.sync_group);
+    if (group === undefined) return own;
+    return trackersInGroup(own, {
+      trackers: this.#trackers.trackersOf(group.config),
+      trackingWeight: group.config.sync_group_tracking_weight,
+      hasOwner: this.#config.instances.some(
+        ({ sync_group, priority }) => sync_group === group.name && priority === 255,
+      ),
+    });
+  }
+
+  #event(event: NetworkEvent): void {
+    switch (event.type) {
+      case "link":
+        this.links.check();
+        if (event.previous === undefined || event.previous.name !== event.link.name) {
+          this.#changed();
+        }
+        break;
+      case "link-gone":
+        this.#announcers.get(event.link.index)?.close();
+        this.#announcers.delete(event.link.index);
+        this.links.check();
+        this.#changed();
+        break;
+      case "address-gone":
+        if (!this.#stopping) {
+          for (const { held } of this.#instances.values()) held.addressGone(event);
+          this.#statics.addressGone(event);
+        }
+        this.#logAddress("Deassigned", "from", event.address.address, event.address.ifindex);
+        this.#changed();
+        break;
+      case "address":
+        this.#logAddress("Assigned", "for", event.address.address, event.address.ifindex);
+        this.#changed();
+        break;
+      case "route-gone":
+      case "rule-gone":
+        if (this.#stopping) break;
+        if (!event.by.ours) {
+          for (const { held } of this.#instances.values()) held.entryGone(event);
+          this.#statics.entryGone(event);
+        }
+        break;
+      case "resync":
+        this.#options.log.warning(`netlink events were lost (${event.reason}): tables read anew`);
+        this.links.check();
+        this.#changed();
+        break;
+    }
+  }
+
+  #logAddress(what: string, how: string, address: IpAddress, ifindex: number): void {
+    if (this.#virtual.has(formatAddress(address))) return;
+    const device = this.#options.network.linkByIndex(ifindex)?.name ?? String(ifindex);
+    this.#options.log.detail(
+      `${what} address ${formatAddress(address)} ${how} interface ${device}`,
+    );
+  }
+
+  /** Interfaces or sources may be others: once a turn, after all events of it. */
+  #changed(): void {
+    if (this.#checkSoon) return;
+    this.#checkSoon = true;
+    queueMicrotask(() => {
+      this.#checkSoon = false;
+      if (this.#stopping) return;
+      this.dispatch.refresh();
+      this.#update();
+    });
+  }
+
+  #update(): void {
+    if (this.#stopping) return;
+    for (const runtime of this.#instances.values()) runtime.update();
+  }
+
+  #report(instance: InstanceRuntime, report: Report): void {
+    const { log } = this.#options;
+    const context = {
+      name: instance.name,
+      priority: instance.effectivePriority,
+      master: instance.master,
+    };
+    // A script without a result yet is shown as a fault, and not announced as one.
+    const waiting =
+      report.type === "state" &&
+      report.to === "fault" &&
+      instance.router.faults.every(({ type }) => type === "not-checked-yet");
+    const quiet =
+      waiting ||
+      (report.type === "fault" && report.reasons.every(({ type }) => type === "not-checked-yet"));
+    if (!quiet) {
+      for (const { level, message, fields, limited } of reportLines(report, context)) {
+        if (limited === undefined) log[level](message, fields);
+        else this.#limiter.write(limited, message);
+      }
+    }
+    this.#options.hooks.onReport(instance, report);
+    this.#notify(instance, report, waiting);
+  }
+
+  #notify(instance: InstanceRuntime, report: Report, waiting: boolean): void {
+    const notifier = this.#notifiers.get(`INSTANCE ${instance.name}`);
+    const priority = instance.effectivePriority;
+    switch (report.type) {
+      case "state": {
+        const state = NOTIFIED[report.to];
+        if (state === undefined || waiting || this.#stopping) break;
+        notifier?.state(state, priority);
+        this.#notifyGroup(instance);
+        break;
+      }
+      case "lower-priority-advert":
+        if (instance.router.state.name === "master") notifier?.lowerPriorityHeard(priority);
+        break;
+      case "effective-priority": {
+        const { name } = instance.router.state;
+        if (name === "master") notifier?.priorityChanged("MASTER_PRIORITY", report.to);
+        else if (name === "backup") notifier?.priorityChanged("BACKUP_PRIORITY", report.to);
+        break;
+      }
+      default:
+        break;
+    }
+  }
+
+  #notifyGroup({ config }: InstanceRuntime): void {
+    const group = config.sync_group === undefined ? undefined : this.#groups.get(config.sync_group);
+    const state = group?.newState();
+    if (group === undefined || state === undefined) return;
+    const word = NOTIFIED[state];
+    if (word === undefined) return;
+    this.#options.log.info(`VRRP_Group(${group.name}) Syncing instances to ${word} state`);
+    this.#notifiers.get(`GROUP ${group.name}`)?.state(word, 0);
+  }
+
+  /** `fifo_write_vrrp_states_on_reload`. */
+  #writeStates(): void {
+    for (const instance of this.#instances.values()) {
+      const state = NOTIFIED[instance.router.state.name];
+      if (state === undefined) continue;
+      this.#notifiers
+        .get(`INSTANCE ${instance.name}`)
+        ?.repeatState(state, instance.effectivePriority);
+    }
+  }
+
+  #sendAnnouncement({ address, ifindex, device, mac }: Announcement): void {
+    const { log, network } = this.#options;
+    const announcer = this.#announcer(ifindex);
+    if (announcer === undefined) return;
+    const what = address.family === 4 ? "gratuitous ARP" : "unsolicited Neighbour Advert";
+    log.detail(`Sending ${what} on ${device} for ${formatAddress(address)}`);
+    const problem = announcer.announce(address, network.linkByIndex(ifindex)?.mac ?? mac);
+    if (problem !== undefined) {
+      this.#limiter.write(`announce ${device}`, `${what} on ${device}: ${problem.message}`);
+    }
+  }
+
+  #announcer(ifindex: number): Announcer | undefined {
+    const known = this.#announcers.get(ifindex);
+    if (known !== undefined && !known.closed) return known;
+    const link = this.#options.network.linkByIndex(ifindex);
+    if (link === undefined || link.loopback) return undefined;
+    try {
+      const announcer = this.#options.openAnnouncer({
+        interface: { name: link.name, index: ifindex },
+        onError: (error) => this.#limiter.write(`announcer ${link.name}`, error.message),
+      });
+      this.#announcers.set(ifindex, announcer);
+      return announcer;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#limiter.write(`announcer ${link.name}`, `cannot announce on ${link.name}: ${why}`);
+      return undefined;
+    }
+  }
+
+  #askWitness(
+    _addresses: readonly IpAddress[],
+    _device: string | undefined,
+    answer: (reachable: boolean) => void,
+  ): void {
+    answer(true);
+  }
+
+  #pollRejected(): void {
+    this.#poll = this.#options.clock.after(REJECTED_POLL, () => {
+      this.dispatch.collectRejected();
+      this.#pollRejected();
+    });
+  }
+
+  #renewLifetimes(): void {
+    const lifetime = this.#config.globals.vrrp_address_lifetime;
+    const pause = lifetime === undefined ? seconds(1) : micros(lifetime / 4);
+    this.#renewal = this.#options.clock.after(pause, () => {
+      if (lifetime !== undefined) for (const { held } of this.#instances.values()) held.renew();
+      this.#renewLifetimes();
+    });
+  }
+}
+
+/** How often the kernel's filter is asked for what it refused. */
+const REJECTED_POLL = seconds(2);
+
+const NOTIFIED: Readonly<Record<StateName, NotifyState | undefined>> = {
+  initialize: undefined,
+  backup: "BACKUP",
+  master: "MASTER",
+  fault: "FAULT",
+};
+
+function virtualAddresses(config: Config): Set<string> {
+  return new Set(
+    config.instances.flatMap(({ virtual_ipaddress, virtual_ipaddress_excluded }) =>
+      [...virtual_ipaddress, ...virtual_ipaddress_excluded].map(({ address }) =>
+        formatAddress(address),
+      ),
+    ),
+  );
+}
+
+function spacingOf({ globals, garp_groups }: Config): Spacing {
+  const groupOf = (device: string): string => {
+    const at = garp_groups.findIndex(({ interfaces }) => interfaces.includes(device));
+    return at === -1 ? device : `group ${at}`;
+  };
+  return {
+    groupOf,
+    intervalOf: (device, family) => {
+      const group = garp_groups.find(({ interfaces }) => interfaces.includes(device));
+      return family === 4
+        ? (group?.garp_interval ?? globals.vrrp_garp_interval)
+        : (group?.gna_interval ?? globals.vrrp_gna_interval);
+    },
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

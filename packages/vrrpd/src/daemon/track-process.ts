@@ -1,0 +1,165 @@
+import { type Clock, milliseconds, type Timer } from "@ha/base";
+import { openProcessEvents, type ProcessEvents, type ProcessInfo, readProcesses } from "@ha/linux";
+import type { TrackProcess } from "../core/config/model.ts";
+import type { Log } from "./log.ts";
+
+/** Whether a process is one of those that an entry counts. keepalived.conf(5), vrrp_track_process. */
+export function matchesProcess(config: TrackProcess, info: ProcessInfo): boolean {
+  if (info.zombie) return false;
+  const [program = "", ...args] = info.command;
+  // comm has 15 bytes; with `full_command` the command line's first word is compared instead.
+  const named = config.full_command
+    ? program === config.process
+    : info.name === config.process.slice(0, 15);
+  if (!named) return false;
+  const { param_match: match, params } = config;
+  switch (match) {
+    case undefined:
+      return true;
+    case "exact":
+      return args.length === params.length && params.every((param, i) => args[i] === param);
+    case "initial":
+      return params.every((param, i) => args[i] === param);
+    case "partial":
+      return params.every((param, i) =>
+        i === params.length - 1 ? (args[i]?.startsWith(param) ?? false) : args[i] === param,
+      );
+  }
+}
+
+/** Counts the processes of every `vrrp_track_process`, by the kernel's events. */
+export class ProcessTrackers {
+  readonly #entries: Entry[];
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #onChange: () => void;
+  readonly #bufferBytes: number | undefined;
+  #events: ProcessEvents | undefined;
+  #scan: Timer | undefined;
+  #stopped = false;
+
+  constructor(
+    configs: readonly TrackProcess[],
+    clock: Clock,
+    log: Log,
+    onChange: () => void,
+    bufferBytes: number | undefined,
+  ) {
+    this.#entries = configs.map((config) => ({
+      config,
+      pids: new Set<number>(),
+      up: false,
+      delay: undefined,
+    }));
+    this.#clock = clock;
+    this.#log = log;
+    this.#onChange = onChange;
+    this.#bufferBytes = bufferBytes;
+  }
+
+  start(): void {
+    this.#events = openProcessEvents({
+      // What a process is called is known after its exec or renaming only, so each event means looking at it.
+      onEvent: (event) => {
+        if (event.type === "lost") this.#scanSoon();
+        else if (event.type === "exit") this.#exited(event.pid);
+        else this.#look(event.pid);
+      },
+      onError: (error) => this.#log.warning(`process events: ${error.message}`),
+      ...(this.#bufferBytes === undefined ? {} : { receiveBufferBytes: this.#bufferBytes }),
+    });
+    if (this.#events.kind === "polling") {
+      this.#log.notice(
+        `processes are tracked by looking at /proc: ${this.#events.reason ?? "the kernel refuses events"}`,
+      );
+    }
+    this.#rescan();
+    for (const entry of this.#entries) entry.up = isEnough(entry);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#events?.close();
+    this.#scan?.cancel();
+    for (const entry of this.#entries) entry.delay?.cancel();
+  }
+
+  isUp(name: string): boolean {
+    return this.#entries.find(({ config }) => config.name === name)?.up ?? false;
+  }
+
+  get status(): readonly { readonly name: string; readonly count: number; readonly up: boolean }[] {
+    return this.#entries.map(({ config, pids, up }) => ({
+      name: config.name,
+      count: pids.size,
+      up,
+    }));
+  }
+
+  #scanSoon(): void {
+    if (this.#scan !== undefined || this.#stopped) return;
+    this.#scan = this.#clock.after(RESCAN_PAUSE, () => {
+      this.#scan = undefined;
+      this.#rescan();
+    });
+  }
+
+  #rescan(): void {
+    const all = readProcesses();
+    for (const entry of this.#entries) {
+      entry.pids.clear();
+      for (const info of all) if (matchesProcess(entry.config, info)) entry.pids.add(info.pid);
+      this.#judge(entry);
+    }
+  }
+
+  #look(pid: number): void {
+    const [info] = readProcesses([pid]);
+    for (const entry of this.#entries) {
+      const matches = info !== undefined && matchesProcess(entry.config, info);
+      if (matches === entry.pids.has(pid)) continue;
+      if (matches) entry.pids.add(pid);
+      else entry.pids.delete(pid);
+      this.#judge(entry);
+    }
+  }
+
+  #exited(pid: number): void {
+    for (const entry of this.#entries) if (entry.pids.delete(pid)) this.#judge(entry);
+  }
+
+  #judge(entry: Entry): void {
+    const enough = isEnough(entry);
+    entry.delay?.cancel();
+    entry.delay = undefined;
+    if (enough === entry.up) return;
+    const { config } = entry;
+    const delay = enough ? config.fork_delay : config.terminate_delay;
+    const set = (): void => {
+      entry.delay = undefined;
+      entry.up = enough;
+      this.#log.info(
+        `Quorum ${enough ? "gained" : "lost"} for tracked process ${config.name}: ${entry.pids.size} running`,
+      );
+      this.#onChange();
+    };
+    if (delay === 0) set();
+    else entry.delay = this.#clock.after(delay, set);
+  }
+}
+
+/** Lost events come in bursts; one look answers them all. */
+const RESCAN_PAUSE = milliseconds(20);
+
+interface Entry {
+  readonly config: TrackProcess;
+  readonly pids: Set<number>;
+  up: boolean;
+  delay: Timer | undefined;
+}
+
+function isEnough({ config, pids }: Entry): boolean {
+  return (
+    pids.size >= config.quorum && (config.quorum_max === undefined || pids.size <= config.quorum_max)
+  );
+}

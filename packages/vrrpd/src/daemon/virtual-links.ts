@@ -1,0 +1,84 @@
+import type { NetlinkRequest, NetworkState } from "@ha/linux";
+import { addVirtualLink, removeLink, setLinkUp } from "@ha/linux";
+import type { Config, Instance } from "../core/config/model.ts";
+import type { Log } from "./log.ts";
+
+/** The macvlans of `use_vmac` and the devices of `use_ipvlan`: made at start, removed at the end. */
+export class VirtualLinks {
+  readonly #network: NetworkState;
+  readonly #log: Log;
+  readonly #made = new Set<string>();
+
+  constructor(network: NetworkState, log: Log) {
+    this.#network = network;
+    this.#log = log;
+  }
+
+  /** Makes what is missing, removes what is no longer wanted; resolves when all is in place. */
+  async ensure(config: Config): Promise<void> {
+    const wanted = new Set(config.instances.map(nameOf).filter((name) => name !== undefined));
+    for (const name of [...this.#made]) if (!wanted.has(name)) await this.#remove(name);
+    for (const instance of config.instances) await this.#make(instance);
+  }
+
+  async clear(): Promise<void> {
+    for (const name of [...this.#made]) await this.#remove(name);
+  }
+
+  async #make(instance: Instance): Promise<void> {
+    const name = nameOf(instance);
+    if (name === undefined || instance.interface === undefined) return;
+    const lower = this.#network.linkByName(instance.interface);
+    if (lower === undefined) return;
+    const { use_vmac, use_ipvlan } = instance;
+    this.#network.drain();
+    let link = this.#network.linkByName(name);
+    if (link === undefined) {
+      const request =
+        use_vmac !== undefined
+          ? addVirtualLink({
+              kind: "macvlan",
+              name,
+              lowerIndex: lower.index,
+              mac: use_vmac.mac,
+              ...(use_vmac.group === undefined ? {} : { group: use_vmac.group }),
+            })
+          : addVirtualLink({
+              kind: "ipvlan",
+              name,
+              lowerIndex: lower.index,
+              ...(use_ipvlan === undefined ? {} : { flags: use_ipvlan.mode }),
+              ...(use_ipvlan?.group === undefined ? {} : { group: use_ipvlan.group }),
+            });
+      if (!(await this.#perform(instance, request))) return;
+      this.#network.drain();
+      link = this.#network.linkByName(name);
+      const kind = use_vmac === undefined ? "IPVLAN" : "VMAC";
+      this.#log.info(`(${instance.name}): Success creating ${kind} interface ${name}`);
+    }
+    this.#made.add(name);
+    if (link === undefined) return;
+    await this.#perform(instance, setLinkUp(link));
+    this.#network.drain();
+  }
+
+  async #remove(name: string): Promise<void> {
+    this.#made.delete(name);
+    const link = this.#network.linkByName(name);
+    if (link === undefined) return;
+    const problem = await this.#network.apply(removeLink(link));
+    if (problem !== undefined) this.#log.error(`cannot remove ${name}: ${problem.message}`);
+    else this.#log.info(`Success removing VMAC interface ${name}`);
+  }
+
+  async #perform(instance: Instance, request: NetlinkRequest): Promise<boolean> {
+    const problem = await this.#network.apply(request);
+    if (problem === undefined) return true;
+    this.#log.error(`(${instance.name}) ${problem.message}`);
+    return false;
+  }
+}
+
+function nameOf({ use_vmac, use_ipvlan }: Instance): string | undefined {
+  return use_vmac?.name ?? use_ipvlan?.name;
+}
