@@ -1,1 +1,38 @@
-export {};
+import { parseCommandLine, USAGE } from "./cli.ts";
+
+// Each mode loads what it needs and no more: `-cc` and `-v` are asked many times by test runners.
+const command = parseCommandLine(process.argv.slice(2));
+switch (command.mode) {
+  case "usage": {
+    const { versionText } = await import("./build-facts.ts");
+    if (command.error !== undefined) process.stderr.write(`lbproxy: ${command.error}\n`);
+    process.stdout.write(versionText() + USAGE);
+    process.exitCode = 1;
+    break;
+  }
+  case "version":
+  case "build": {
+    const { buildText, versionText } = await import("./build-facts.ts");
+    process.stdout.write(command.mode === "build" ? buildText() : versionText());
+    break;
+  }
+  case "condition": {
+    const { checkCondition } = await import("./config-check.ts");
+    process.exitCode = checkCondition(command);
+    break;
+  }
+  case "check": {
+    const { checkConfiguration } = await import("./config-check.ts");
+    process.exitCode = await checkConfiguration(command);
+    break;
+  }
+  case "dump": {
+    const { dumpConfiguration } = await import("./config-dump.ts");
+    process.exitCode = await dumpConfiguration(command);
+    break;
+  }
+  case "run":
+    process.stderr.write("lbproxy: serving is being built; -c checks a configuration\n");
+    process.exitCode = 1;
+    break;
+}

@@ -48,7 +48,9 @@ export interface ProxyDraft extends Mutable<ProxyFields> {
   /** `log global` stands: the global targets are put in front at the end. */
   logGlobal: boolean;
   /** What the file said about the log format, for warnings of overriding: the option's name. */
-  logFormatSource: { readonly name: string; readonly at: Position } | undefined;
+  logFormatSource:
+    | { readonly name: string; readonly at: Position; readonly own: boolean }
+    | undefined;
   /** Timeouts that this very section set, for "overwriting". */
   ownTimeouts: Set<string>;
   /** Names of `errorfiles` sections to take pages from, with the statuses wanted (empty: all). */
@@ -64,6 +66,9 @@ export interface ProxyDraft extends Mutable<ProxyFields> {
   balanceAt: Position | undefined;
   checkRulesAt: Map<string, Position>;
   explicitId: boolean;
+  /** `stats` and `option forwardfor` stand in the section itself, not only in its defaults. */
+  ownStats: boolean;
+  ownForwarding: boolean;
   /** Whether any proxy used this defaults section. */
   defaultsName: string;
 }

@@ -146,7 +146,8 @@ export interface Backend extends Proxy {
     readonly from: "none" | "global" | "local";
     readonly name: string | undefined;
   };
-  readonly storageMaxQueue: number | undefined;
+  /** Name of the RDP cookie (`persist rdp-cookie`). */
+  readonly persistRdpCookie: string | undefined;
   /** Servers wait for DNS or were made from a `server-template`. */
   readonly templates: number;
 }

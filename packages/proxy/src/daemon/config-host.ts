@@ -1,0 +1,155 @@
+import { spawnSync } from "node:child_process";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { lookup } from "node:dns/promises";
+import { fstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+import { getSystemErrorMap } from "node:util";
+import { fail, ok, parseAddress } from "@ha/base";
+import type { ConfigHost, NameToResolve, PemWants } from "../core/config/host.ts";
+
+/** Configuration text is one character a byte; so are paths in it. */
+export function bytesOf(text: string): Buffer {
+  return Buffer.from(text, "latin1");
+}
+
+/** What Node read as UTF-8 (arguments, environment), as configuration text has it. */
+export function configText(text: string): string {
+  return Buffer.from(text, "utf8").toString("latin1");
+}
+
+/** The machine as a configuration is read against it. Files are read anew each time: a reload must see changes. */
+export function createConfigHost(): ConfigHost {
+  return {
+    hostname: hostname(),
+    readFile: (path) => {
+      try {
+        return ok(new Uint8Array(readFileSync(bytesOf(path))));
+      } catch (error) {
+        return fail(reasonOf(error));
+      }
+    },
+    kindOf: (path) => {
+      try {
+        const status = statSync(bytesOf(path));
+        return status.isDirectory() ? "folder" : "file";
+      } catch {
+        return undefined;
+      }
+    },
+    listFolder: (path) => {
+      try {
+        return readdirSync(bytesOf(path), { encoding: "latin1" }).sort();
+      } catch {
+        return [];
+      }
+    },
+    userId: (name) => idOf("passwd", name),
+    groupId: (name) => idOf("group", name),
+    isOpenDescriptor: (fd) => {
+      try {
+        fstatSync(fd);
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    checkPem,
+  };
+}
+
+/** In the system's words: `No such file or directory`. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof Error && "errno" in error && typeof error.errno === "number") {
+    return errorText(error.errno);
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Node's words are lower case ("no such file or directory"); those of the C library begin with a capital. */
+function errorText(errno: number): string {
+  const text = getSystemErrorMap().get(errno)?.[1] ?? `error ${-errno}`;
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+/** A user's or group's number: from the file, else by the system's name service. */
+function idOf(database: "passwd" | "group", name: string): number | undefined {
+  if (name === "" || /[:\n]/.test(name)) return undefined;
+  return idIn(readText(`/etc/${database}`), name) ?? idIn(askNameService(database, name), name);
+}
+
+function idIn(table: string, name: string): number | undefined {
+  for (const row of table.split("\n")) {
+    const [found, , id] = row.split(":");
+    if (found === name && id !== undefined && /^\d+$/.test(id)) return Number(id);
+  }
+  return undefined;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+function askNameService(database: string, name: string): string {
+  if (name.startsWith("-")) return "";
+  const { stdout } = spawnSync("getent", [database, name], { encoding: "latin1", timeout: 5_000 });
+  return stdout ?? "";
+}
+
+/** Resolves all names at once, as the system does (`getaddrinfo`), and tells each its address. */
+export async function resolveNames(names: readonly NameToResolve[]): Promise<void> {
+  const answers = new Map<string, Promise<string | undefined>>();
+  for (const { host, family } of names) {
+    const key = `${family ?? 0} ${host}`;
+    if (!answers.has(key)) answers.set(key, resolve(host, family));
+  }
+  for (const { host, family, resolved } of names) {
+    const text = await answers.get(`${family ?? 0} ${host}`);
+    resolved(text === undefined ? undefined : parseAddress(text));
+  }
+}
+
+async function resolve(host: string, family: 4 | 6 | undefined): Promise<string | undefined> {
+  try {
+    const { address } = await lookup(host, { family: family ?? 0 });
+    return address;
+  } catch {
+    return undefined;
+  }
+}
+
+const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
+
+function checkPem(bytes: Uint8Array, wants: PemWants): string | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+  const blocks = [...text.matchAll(BLOCK)].map(([whole, kind]) => ({ whole, kind: kind ?? "" }));
+  const certificates = blocks.filter(({ kind }) => /^(X509 |TRUSTED )?CERTIFICATE$/.test(kind));
+  try {
+    switch (wants) {
+      case "revocations":
+        return blocks.some(({ kind }) => kind === "X509 CRL")
+          ? undefined
+          : "no revocation list in it";
+      case "authorities":
+        for (const { whole } of certificates) new X509Certificate(whole);
+        return certificates.length > 0 ? undefined : "no certificate in it";
+      case "certificate":
+      case "pair": {
+        const first = certificates[0];
+        if (first === undefined) return "no start line: no certificate in it";
+        const certificate = new X509Certificate(first.whole);
+        if (wants === "certificate") return undefined;
+        const key = blocks.find(({ kind }) => kind.endsWith("PRIVATE KEY"));
+        if (key === undefined) return "no private key in it";
+        return certificate.checkPrivateKey(createPrivateKey(key.whole))
+          ? undefined
+          : "inconsistencies between private key and certificate";
+      }
+    }
+  } catch (error) {
+    return error instanceof Error ? error.message : "it cannot be read";
+  }
+}
