@@ -34,6 +34,7 @@ export class VirtualRouter {
   readonly #ports: Ports;
   readonly #admission: Admission;
   readonly #encoder: AdvertEncoder;
+  readonly #machine: typeof step;
   readonly #slots: Record<TimerName, Slot>;
   readonly #queue: Event[] = [];
   readonly #refusedKinds = new Set<RefusalReason>();
@@ -54,7 +55,14 @@ export class VirtualRouter {
   #differsFrom: IpAddress | undefined;
   #since = micros(0);
 
-  constructor(router: Router, ports: Ports, circumstances: Circumstances, group?: SyncGroup) {
+  /** @param machine Exchanged by tests that plant a bug, and by models of other daemons. */
+  constructor(
+    router: Router,
+    ports: Ports,
+    circumstances: Circumstances,
+    { group, machine = step }: { group?: SyncGroup | undefined; machine?: typeof step } = {},
+  ) {
+    this.#machine = machine;
     this.#router = router;
     this.#ports = ports;
     this.#circumstances = circumstances;
@@ -107,6 +115,13 @@ export class VirtualRouter {
   /** When the down timer of a backup runs out; undefined in other states. */
   get masterDownAt(): Micros | undefined {
     return this.#slots["master-down"].deadline;
+  }
+
+  /** Every timer that is set, and its moment. */
+  *timers(): Iterable<readonly [TimerName, Micros]> {
+    for (const { name, deadline } of Object.values(this.#slots)) {
+      if (deadline !== undefined) yield [name, deadline];
+    }
   }
 
   /** The worst delay of a timer since it was last asked for. */
@@ -237,7 +252,7 @@ export class VirtualRouter {
 
   #step(event: Event): void {
     const before = this.#state;
-    const { state, actions } = step(this.#standing, before, event);
+    const { state, actions } = this.#machine(this.#standing, before, event);
     this.#state = state;
     if (state.name !== before.name) {
       this.#since = this.#ports.clock.now();

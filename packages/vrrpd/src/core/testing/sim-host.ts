@@ -1,0 +1,543 @@
+import {
+  type Clock,
+  type IpAddress,
+  type Micros,
+  micros,
+  milliseconds,
+  seconds,
+  type Timer,
+} from "@ha/base";
+import type { PreparedAdverts } from "../advert-encoder.ts";
+import { step } from "../machine.ts";
+import type { Digests, IncomingPacket, OutgoingPacket, Ports } from "../ports.ts";
+import type { Report } from "../report.ts";
+import { mayResume, type ResumeRecord } from "../resume.ts";
+import { PRIORITY_LEAVING, type Router } from "../router.ts";
+import type { FaultReason } from "../state.ts";
+import { SyncGroup } from "../sync-group.ts";
+import { leaveTime, pauseLimit, setTimer } from "../transition.ts";
+import { type Circumstances, VirtualRouter } from "../virtual-router.ts";
+import type { SimLan } from "./sim-lan.ts";
+
+/** One virtual router of a host: it outlives the process that runs it, as addresses do. */
+export interface SimSeat {
+  readonly index: number;
+  readonly source: IpAddress;
+  settings: Router;
+  router: VirtualRouter | undefined;
+  /** The addresses are on the interface. */
+  holds: boolean;
+  /** The guard answers for them while no process does. */
+  guarded: boolean;
+  linkUp: boolean;
+  announced: number;
+}
+
+export interface SimHostOptions {
+  readonly index: number;
+  /** One virtual router for each; several form a sync group. */
+  readonly routers: readonly { readonly settings: Router; readonly source: IpAddress }[];
+  /** `keepalived`: the conduct of an unmodified 2.2.7, its timer bug included. */
+  readonly kind: "ours" | "keepalived";
+  readonly guard: boolean;
+  /** A bug planted on purpose. */
+  readonly machine?: typeof step;
+}
+
+/**
+ * A host on the simulated LAN: a process that can be paused, killed and started again, its guard, its links, and its
+ * notion of the time of day.
+ */
+export class SimHost {
+  readonly index: number;
+  readonly options: SimHostOptions;
+  readonly seats: readonly SimSeat[];
+  readonly #lan: SimLan;
+  readonly #clock: HostClock;
+  #process: "running" | "dead" | "off" = "off";
+  #pausedUntil: Micros | undefined;
+  #socket: (() => void)[] = [];
+  #guard: GuardRun[] = [];
+  #lastCrash: Micros | undefined;
+  #lastResume: Micros | undefined;
+  #trackerFault = false;
+  #priorityChange = 0;
+  /** Wall clock against the monotonic one. */
+  utcOffset = micros(1_800_000_000_000_000);
+  /** Woken after a pause longer than the down timer while master: adverts sent since, until it has yielded. */
+  staleAdverts: number | undefined;
+  /** When a priority 0 of this host last went out. */
+  lastFarewell: Micros | undefined;
+
+  constructor(lan: SimLan, options: SimHostOptions) {
+    this.#lan = lan;
+    this.options = options;
+    this.index = options.index;
+    this.#clock = new HostClock(lan.clock);
+    this.seats = options.routers.map(({ settings, source }, index) => ({
+      index,
+      source,
+      settings,
+      router: undefined,
+      holds: false,
+      guarded: false,
+      linkUp: true,
+      announced: 0,
+    }));
+  }
+
+  get running(): boolean {
+    return this.#process === "running" && this.#pausedUntil === undefined;
+  }
+
+  get paused(): boolean {
+    return this.#pausedUntil !== undefined;
+  }
+
+  get alive(): boolean {
+    return this.#process === "running";
+  }
+
+  /** Killed, and no guard or successor has seen to what it held. */
+  get orphaned(): boolean {
+    return this.#process === "dead" && this.seats.some(({ holds }) => holds);
+  }
+
+  get faulted(): boolean {
+    return this.#trackerFault || this.seats.some(({ linkUp }) => !linkUp);
+  }
+
+  get priority(): number {
+    const [seat] = this.seats;
+    return seat?.router?.standing.priority ?? 0;
+  }
+
+  start({ resume }: { resume?: ResumeRecord | undefined } = {}): void {
+    if (this.#process === "running") return;
+    this.#process = "running";
+    this.#socket = [];
+    for (const run of this.#guard) run.stop();
+    this.#guard = [];
+    const group = this.seats.length > 1 ? new SyncGroup("G1") : undefined;
+    const machine =
+      this.options.machine ?? (this.options.kind === "keepalived" ? keepalivedMachine : step);
+    for (const seat of this.seats) {
+      seat.router = new VirtualRouter(seat.settings, this.#ports(seat), this.#circumstances(seat), {
+        group,
+        machine,
+      });
+    }
+    for (const seat of this.seats) {
+      const may =
+        resume !== undefined &&
+        seat.guarded &&
+        seat.holds &&
+        mayResume(resume, { router: seat.settings, now: this.#clock.now(), bootId: "boot" });
+      seat.guarded = false;
+      if (may) this.#lastResume = this.#clock.now();
+      seat.router?.start({ resume: may });
+    }
+  }
+
+  /** SIGTERM: an orderly end. The process goes when all its routers have left. */
+  stop(): void {
+    if (this.#process !== "running") return;
+    for (const { router } of this.seats) router?.handle({ type: "shutdown" });
+    this.#lan.clock.after(seconds(6), () => {
+      if (this.seats.every(({ router }) => router?.state.name === "initialize")) {
+        this.#end("off");
+      }
+    });
+  }
+
+  /** SIGKILL. Addresses stay; the guard, if there is one, goes on and starts the process again. */
+  crash(restartAfter: Micros): void {
+    if (this.#process !== "running") return;
+    const { clock } = this.#lan;
+    const now = clock.now();
+    const again = this.#lastCrash !== undefined && now - this.#lastCrash < seconds(60);
+    this.#lastCrash = now;
+    const guarded = this.seats.filter(({ router }) => router?.state.name === "master");
+    const prepared = guarded.map((seat) => ({
+      seat,
+      leaving: seat.router?.state.name === "master" && seat.router.state.leaving !== undefined,
+      adverts: seat.router?.prepare(3),
+      lastSpoken: seat.router?.lastSpoken ?? now,
+    }));
+    this.#end("dead");
+    if (this.options.guard) {
+      for (const { seat, adverts, lastSpoken, leaving } of prepared) {
+        if (adverts === undefined) continue;
+        seat.guarded = true;
+        this.#guard.push(
+          new GuardRun(this.#lan, this, seat, adverts, lastSpoken, again || leaving),
+        );
+      }
+    }
+    clock.after(restartAfter, () => {
+      if (this.#process !== "dead") return;
+      const lastAdvert = micros(
+        Math.max(...this.#guard.map((run) => run.lastSpoken), ...prepared.map((p) => p.lastSpoken)),
+      );
+      const left = this.#guard.some((run) => run.leaving);
+      const record: ResumeRecord | undefined =
+        this.options.guard && !left && prepared.length === this.seats.length
+          ? { bootId: "boot", lastAdvert, lastResume: this.#lastResume }
+          : undefined;
+      if (left) this.#finishGuard();
+      this.#lan.disturb("restart");
+      this.start({ resume: record });
+    });
+  }
+
+  /** Power off: nothing is left, not even addresses. */
+  powerOff(): void {
+    for (const seat of this.seats) seat.holds = false;
+    this.#end("off");
+    this.#lan.changed(this);
+  }
+
+  /** SIGSTOP: the kernel goes on queueing packets. With a guard a long one ends in a kill. */
+  pauseProcess(duration: Micros): void {
+    if (!this.running) return;
+    const heartbeat = micros(1.5 * Math.min(...this.seats.map((seat) => seat.settings.interval)));
+    if (this.options.guard && duration > heartbeat) {
+      this.#pause(heartbeat, () => this.crash(milliseconds(150)));
+    } else {
+      this.#pause(duration, () => undefined);
+    }
+  }
+
+  /** The whole host stands still (a virtual machine, say), and most of what it is sent is lost. */
+  freeze(duration: Micros): void {
+    if (this.running) this.#pause(duration, () => undefined);
+  }
+
+  setLink(index: number, up: boolean): void {
+    const seat = this.seats[index];
+    if (seat === undefined || seat.linkUp === up) return;
+    seat.linkUp = up;
+    this.#tell();
+  }
+
+  /** A tracker of weight 0. */
+  setTrackerFault(fault: boolean): void {
+    this.#trackerFault = fault;
+    this.#tell();
+  }
+
+  /** A tracker with a weight. */
+  setPriorityChange(change: number): void {
+    this.#priorityChange = change;
+    this.#tell();
+  }
+
+  reload(change: Partial<Router>): void {
+    for (const seat of this.seats) {
+      seat.settings = { ...seat.settings, ...change };
+      seat.router?.reconfigure(seat.settings);
+    }
+    this.#tell();
+  }
+
+  switchover(): void {
+    if (!this.running) return;
+    for (const { router } of this.seats) router?.handle({ type: "switchover" });
+  }
+
+  switchoverBack(): void {
+    if (!this.running) return;
+    for (const { router } of this.seats) router?.handle({ type: "switchover-back" });
+  }
+
+  removeAddress(): void {
+    if (!this.running) return;
+    for (const seat of this.seats) {
+      if (!seat.holds || seat.router?.state.name !== "master") continue;
+      seat.holds = false;
+      seat.router.handle({ type: "address-removed", address: undefined });
+    }
+  }
+
+  /** The network delivers a packet to one of the host's interfaces. */
+  receive(seat: SimSeat, packet: IncomingPacket): void {
+    if (!seat.linkUp) return;
+    for (const run of this.#guard) if (run.seat === seat) run.heard(packet);
+    if (this.#process !== "running") return;
+    const take = () => this.#take(seat, packet);
+    if (this.#pausedUntil === undefined) take();
+    else if (this.#socket.length < SOCKET_BUFFER) this.#socket.push(take);
+  }
+
+  #take(seat: SimSeat, packet: IncomingPacket): void {
+    const { router } = seat;
+    if (router === undefined) return;
+    this.#lan.observeReceive(this, seat, packet, () => router.receive(packet));
+  }
+
+  #pause(duration: Micros, then: () => void): void {
+    const until = micros(this.#lan.clock.now() + duration);
+    this.#pausedUntil = until;
+    this.#clock.pause();
+    this.#lan.changed(this);
+    const limit = Math.max(
+      ...this.seats.map(({ settings, router }) =>
+        pauseLimit(settings, router?.standing.priority ?? 1),
+      ),
+    );
+    const stale =
+      duration > limit + Math.max(...this.seats.map(({ settings }) => settings.interval));
+    const wasMaster = this.seats.some(({ router }) => router?.state.name === "master");
+    this.#lan.clock.after(duration, () => {
+      if (this.#pausedUntil !== until) return;
+      this.#pausedUntil = undefined;
+      this.#lan.disturb("wake");
+      then();
+      if (this.#process !== "running") return;
+      if (stale && wasMaster && this.options.kind === "ours") this.staleAdverts = 0;
+      // Whether timers or sockets come first is chance.
+      if (this.#lan.random.next() < 0.5) this.#drain();
+      this.#clock.resume();
+      this.#drain();
+      this.#lan.changed(this);
+    });
+  }
+
+  #drain(): void {
+    const waiting = this.#socket;
+    this.#socket = [];
+    for (const take of waiting) take();
+  }
+
+  #end(how: "dead" | "off"): void {
+    this.#process = how;
+    this.#pausedUntil = undefined;
+    this.#clock.resumeWithout();
+    for (const seat of this.seats) {
+      seat.router?.abandon();
+      seat.router = undefined;
+    }
+    for (const run of this.#guard) run.stop();
+    this.#guard = [];
+    this.#socket = [];
+    this.staleAdverts = undefined;
+    this.#lan.changed(this);
+  }
+
+  #finishGuard(): void {
+    for (const run of this.#guard) run.letGo();
+  }
+
+  #tell(): void {
+    if (this.#process !== "running") return;
+    for (const seat of this.seats) seat.router?.update(this.#circumstances(seat));
+  }
+
+  #circumstances(seat: SimSeat): Circumstances {
+    const faults: FaultReason[] = [];
+    if (!seat.linkUp) faults.push({ type: "interface-down", interface: `eth${seat.index}` });
+    if (this.#trackerFault) faults.push({ type: "tracker", tracker: "check" });
+    const { priority } = seat.settings;
+    return {
+      priority:
+        priority === 255 ? 255 : Math.min(254, Math.max(1, priority + this.#priorityChange)),
+      source: seat.source,
+      faults,
+      linkUp: seat.linkUp,
+    };
+  }
+
+  #ports(seat: SimSeat): Ports {
+    return {
+      clock: this.#clock,
+      utc: () => micros(this.#lan.clock.now() + this.utcOffset),
+      send: (packet) => this.send(seat, packet),
+      addresses: {
+        add: () => {
+          seat.holds = true;
+        },
+        remove: () => {
+          seat.holds = false;
+        },
+        announce: (repeat) => {
+          seat.announced += repeat;
+          this.#lan.announced(this, seat);
+        },
+        stopAnnouncing: () => undefined,
+      },
+      drain: (then) => {
+        this.#drain();
+        then();
+      },
+      digests: SIM_DIGESTS,
+      report: (report: Report) => this.#lan.reported(this, seat, report),
+    };
+  }
+
+  send(seat: SimSeat, packet: OutgoingPacket): void {
+    if (packet.bytes[2] === PRIORITY_LEAVING && packet.protocol === 112) {
+      this.lastFarewell = this.#lan.clock.now();
+    } else if (this.staleAdverts !== undefined) {
+      this.staleAdverts++;
+      this.#lan.checks.spokeStale(this);
+    }
+    if (seat.linkUp) this.#lan.transmit(this, seat, packet);
+  }
+}
+
+/** The guard of one virtual router whose process is gone: prepared adverts, then the farewell. */
+class GuardRun {
+  readonly seat: SimSeat;
+  readonly #lan: SimLan;
+  readonly #host: SimHost;
+  readonly #prepared: PreparedAdverts;
+  lastSpoken: Micros;
+  leaving = false;
+  #timer: Timer | undefined;
+  #sent = 0;
+  #yielding = false;
+
+  constructor(
+    lan: SimLan,
+    host: SimHost,
+    seat: SimSeat,
+    prepared: PreparedAdverts,
+    lastSpoken: Micros,
+    leaveNow: boolean,
+  ) {
+    this.#lan = lan;
+    this.#host = host;
+    this.seat = seat;
+    this.#prepared = prepared;
+    this.lastSpoken = lastSpoken;
+    if (leaveNow) this.#leave();
+    else this.#next();
+  }
+
+  heard(packet: IncomingPacket): void {
+    if (!this.leaving || this.#yielding || packet.bytes[2] === PRIORITY_LEAVING) return;
+    if (packet.bytes[1] !== this.seat.settings.vrid || packet.ttl !== 255) return;
+    this.#yielding = true;
+    this.#timer?.cancel();
+    this.#timer = this.#lan.clock.after(milliseconds(10), () => this.letGo());
+  }
+
+  letGo(): void {
+    this.stop();
+    this.seat.holds = false;
+    this.seat.guarded = false;
+    this.#lan.changed(this.#host);
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #next(): void {
+    const { clock } = this.#lan;
+    const due = this.lastSpoken + this.seat.settings.interval - clock.now();
+    this.#timer = clock.after(micros(Math.max(0, due)), () => {
+      if (this.#sent === 2) {
+        this.#leave();
+        return;
+      }
+      const { adverts } = this.#prepared;
+      const packets = adverts[Math.min(this.#sent, adverts.length - 1)] ?? [];
+      for (const packet of packets) this.#host.send(this.seat, packet);
+      this.#sent++;
+      this.lastSpoken = clock.now();
+      this.#next();
+    });
+  }
+
+  #leave(): void {
+    this.leaving = true;
+    for (const packets of this.#prepared.farewell) {
+      for (const packet of packets) this.#host.send(this.seat, packet);
+    }
+    this.#timer = this.#lan.clock.after(leaveTime(this.seat.settings), () => this.letGo());
+  }
+}
+
+/** A clock whose callbacks wait while the process stands still. */
+class HostClock implements Clock {
+  readonly #clock: Clock;
+  #paused = false;
+  #waiting: Waiting[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  now(): Micros {
+    return this.#clock.now();
+  }
+
+  after(delay: Micros, callback: () => void): Timer {
+    const waiting: Waiting = { callback, cancelled: false };
+    const timer = this.#clock.after(delay, () => {
+      if (this.#paused) this.#waiting.push(waiting);
+      else callback();
+    });
+    return {
+      cancel: () => {
+        waiting.cancelled = true;
+        timer.cancel();
+      },
+    };
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { callback, cancelled } of waiting) if (!cancelled) callback();
+  }
+
+  resumeWithout(): void {
+    this.#paused = false;
+    this.#waiting = [];
+  }
+}
+
+interface Waiting {
+  readonly callback: () => void;
+  cancelled: boolean;
+}
+
+/** keepalived 2.2.7 sets a master's timer anew after every packet of its identifier, rejected or not. */
+const keepalivedMachine: typeof step = (standing, state, event) => {
+  const result = step(standing, state, event);
+  const touched = event.type === "refused" || event.type === "advert";
+  if (!touched || state.name !== "master" || result.state.name !== "master") return result;
+  const { interval } = standing.router;
+  return { state: result.state, actions: [...result.actions, setTimer("advert", interval)] };
+};
+
+/** Keyed, and different for different bytes, which is all a simulation asks; no cryptography. */
+const SIM_DIGESTS: Digests = {
+  hmacSha256: (key, data) => simDigest(key, data, 32),
+  hmacMd5: (key, data) => simDigest(key, data, 16),
+};
+
+function simDigest(key: Uint8Array, data: Uint8Array, size: number): Uint8Array {
+  let a = 0x811c9dc5;
+  let b = 0x01000193;
+  for (const part of [key, data]) {
+    for (const byte of part) {
+      a = Math.imul(a ^ byte, 0x01000193);
+      b = Math.imul(b + byte, 0x85ebca6b) ^ (b >>> 13);
+    }
+  }
+  const bytes = new Uint8Array(size);
+  for (let i = 0; i < size; i++) bytes[i] = (i & 1 ? a : b) >>> (((i >> 1) * 7) % 25);
+  return bytes;
+}
+
+/** Packets that wait in the kernel for a process that stands still. */
+const SOCKET_BUFFER = 64;
