@@ -22,6 +22,7 @@ import type { SimLan } from "./sim-lan.ts";
  *  9. A bad packet changes nothing.
  * 10. A reload moves nobody and no address.
  * 11. Once stable, nothing changes by itself.
+ * 12. A master yields to a better claim only: a higher priority, or of equals the higher address.
  */
 export class SafetyChecks {
   readonly #lan: SimLan;
@@ -80,6 +81,7 @@ export class SafetyChecks {
       this.#masterSince.delete(seat);
       host.staleAdverts = undefined;
       if (seat.holds) this.#violated(4, `host ${host.index} is ${report.to} with its addresses`);
+      if (report.why === "higher-priority") this.#checkYield(host, seat);
     }
     this.#count(4);
     if (this.#settled && report.from !== "initialize") {
@@ -184,8 +186,12 @@ export class SafetyChecks {
             router?.router.preempt === true &&
             !(router.state.name === "backup" && router.state.yields),
         );
-        const best = seats.reduce((a, b) => (betterClaim(a, b) ? a : b));
-        if (free && best !== masters[0]) this.#violated(1, "the master is not the best");
+        // Of equals, the one that was master first stays: backups follow an equal master.
+        const best = Math.max(...seats.map(priorityOf));
+        const [master] = masters;
+        if (free && master !== undefined && priorityOf(master) !== best) {
+          this.#violated(1, "the master is not the best");
+        }
       }
     }
   }
@@ -270,6 +276,19 @@ export class SafetyChecks {
       if (host.paused) return;
       this.#violated(4, `host ${host.index} is still leaving`);
     });
+  }
+
+  /** Property 12. */
+  #checkYield(host: SimHost, seat: SimSeat): void {
+    const { router } = seat;
+    if (router?.state.name !== "backup" || this.#disturbedSince(host, this.#now - 20_000)) return;
+    const { master, masterPriority } = router.state;
+    if (master === undefined) return;
+    this.#count(12);
+    const own = router.standing.priority;
+    const better =
+      masterPriority !== own ? masterPriority > own : compareAddresses(master, seat.source) > 0;
+    if (!better) this.#violated(12, `host ${host.index} yielded to a lower claim`);
   }
 
   /** Property 5. */
@@ -391,8 +410,12 @@ function agree(host: SimHost): boolean {
   return states.size <= 1;
 }
 
+function priorityOf({ router }: SimSeat): number {
+  return router?.standing.priority ?? 0;
+}
+
 function betterClaim(a: SimSeat, b: SimSeat): boolean {
-  const difference = (a.router?.standing.priority ?? 0) - (b.router?.standing.priority ?? 0);
+  const difference = priorityOf(a) - priorityOf(b);
   return difference !== 0 ? difference > 0 : compareAddresses(a.source, b.source) > 0;
 }
 
