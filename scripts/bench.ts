@@ -2,18 +2,20 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import type { DaemonKind } from "../test/support/daemon.ts";
 import { missing } from "../test/support/requirements.ts";
+import { faults } from "./bench-faults.ts";
 import { measureSection, type Section } from "./bench-section.ts";
 import { startup } from "./bench-startup.ts";
 import { steadiness } from "./bench-steadiness.ts";
 import { stop, takeover } from "./bench-takeover.ts";
 
-const SECTIONS: readonly Section[] = [takeover, stop, steadiness, startup];
+const SECTIONS: readonly Section[] = [takeover, stop, steadiness, startup, faults];
 
 const USAGE = `usage: npm run bench:vrrp -- [options]
 
 Measures vrrpd beside the real keepalived, one after the other on the same machine, and prints tables in Markdown. Needs
 root, keepalived, and a machine that does nothing else; takes some ten minutes.
 
+  --faults           only the faults that keepalived leaves open
   --only NAME        these sections only, may be repeated: ${SECTIONS.map(({ name }) => name).join(", ")}
   --case TEXT        only the cases whose name holds this text
   --daemon KIND      keepalived or vrrpd only
@@ -22,6 +24,7 @@ root, keepalived, and a machine that does nothing else; takes some ten minutes.
 const { values } = parseArgs({
   options: {
     only: { type: "string", multiple: true },
+    faults: { type: "boolean" },
     case: { type: "string" },
     daemon: { type: "string" },
     help: { type: "boolean", short: "h" },
@@ -34,7 +37,8 @@ if (values.help) {
 }
 
 async function bench(): Promise<number> {
-  const { only, daemon, case: part = "" } = values;
+  const { daemon, case: part = "" } = values;
+  const only = values.faults ? [faults.name] : values.only;
   const kinds = (["keepalived", "vrrpd"] as const).filter(
     (kind: DaemonKind) => daemon === undefined || kind === daemon,
   );

@@ -4,7 +4,7 @@ export interface AdvertPlan {
   readonly vrid?: number;
   readonly priority: number;
   readonly from: string;
-  /** Default 224.0.0.18. */
+  /** Default 224.0.0.18, or ff02::12 when `from` is IPv6. */
   readonly to?: string;
   readonly addresses: readonly string[];
   /** Milliseconds. Default 1000. */
@@ -25,8 +25,11 @@ export interface AdvertPlan {
 
 /** An Ethernet frame. */
 export function advertFrame(plan: AdvertPlan): Uint8Array {
-  const { version = 2, from, to = "224.0.0.18", addresses, interval = 1000 } = plan;
-  const vrrp = new Uint8Array(8 + addresses.length * 4 + (version === 2 ? 8 : 0));
+  const { version = 2, from, addresses, interval = 1000 } = plan;
+  const six = from.includes(":");
+  const { to = six ? "ff02::12" : "224.0.0.18" } = plan;
+  const size = six ? 16 : 4;
+  const vrrp = new Uint8Array(8 + addresses.length * size + (version === 2 ? 8 : 0));
   const view = new DataView(vrrp.buffer);
   vrrp[0] = (version << 4) | 1;
   vrrp[1] = plan.vrid ?? 51;
@@ -36,32 +39,43 @@ export function advertFrame(plan: AdvertPlan): Uint8Array {
     vrrp[4] = plan.password === undefined ? 0 : 1;
     vrrp[5] = interval / 1000;
     if (plan.password !== undefined)
-      vrrp.set(Buffer.from(plan.password.slice(0, 8)), 8 + addresses.length * 4);
+      vrrp.set(Buffer.from(plan.password.slice(0, 8)), 8 + addresses.length * size);
   } else {
     view.setUint16(4, interval / 10);
   }
   addresses.forEach((address, i) => {
-    vrrp.set(octets(address), 8 + 4 * i);
+    vrrp.set(octets(address), 8 + size * i);
   });
   plan.spoil?.(vrrp);
-  const pseudo = new Uint8Array(version === 3 ? 12 : 0);
-  if (version === 3) {
-    pseudo.set(octets(from), 0);
-    pseudo.set(octets(to), 4);
-    pseudo.set([0, 112, vrrp.length >> 8, vrrp.length & 255], 8);
-  }
+  // Both families sum the source, the destination, the length and the protocol; version 2 sums none of it.
+  const pseudo =
+    version === 3
+      ? Uint8Array.from([...octets(from), ...octets(to), 0, 112, 0, vrrp.length])
+      : new Uint8Array(0);
   view.setUint16(6, checksum(pseudo, vrrp));
   plan.spoilLast?.(vrrp);
-  return ethernet(plan, ipv4(plan, from, to, vrrp.subarray(0, plan.cutTo ?? vrrp.length)));
+  const payload = vrrp.subarray(0, plan.cutTo ?? vrrp.length);
+  return six
+    ? ethernet(plan, "33:33:00:00:00:12", 0x86dd, ipv6(plan, from, to, payload))
+    : ethernet(plan, "01:00:5e:00:00:12", 0x0800, ipv4(plan, from, to, payload));
 }
 
-function ethernet(
-  { source = "02:00:00:00:00:66", destination = "01:00:5e:00:00:12" }: AdvertPlan,
-  packet: Uint8Array,
-): Uint8Array {
+function ethernet(plan: AdvertPlan, group: string, type: number, packet: Uint8Array): Uint8Array {
+  const { source = "02:00:00:00:00:66", destination = group } = plan;
   const hardware = (text: string): number[] =>
     text.split(":").map((byte) => Number.parseInt(byte, 16));
-  return Uint8Array.from([...hardware(destination), ...hardware(source), 0x08, 0x00, ...packet]);
+  const header = [...hardware(destination), ...hardware(source), type >> 8, type & 255];
+  return Uint8Array.from([...header, ...packet]);
+}
+
+function ipv6(
+  { ttl = 255 }: AdvertPlan,
+  from: string,
+  to: string,
+  payload: Uint8Array,
+): Uint8Array {
+  const header = [0x6c, 0, 0, 0, payload.length >> 8, payload.length & 255, 112, ttl];
+  return Uint8Array.from([...header, ...octets(from), ...octets(to), ...payload]);
 }
 
 function ipv4(
@@ -79,8 +93,16 @@ function ipv4(
   return packet;
 }
 
+/** The bytes of an address of either family. */
 function octets(address: string): number[] {
-  return address.split(".").map(Number);
+  if (!address.includes(":")) return address.split(".").map(Number);
+  const [head = "", tail = ""] = address.split("::");
+  const groups = (text: string): string[] => text.split(":").filter((group) => group !== "");
+  const zeros = Array(8 - groups(head).length - groups(tail).length).fill("0");
+  return [...groups(head), ...zeros, ...groups(tail)].flatMap((group) => {
+    const value = Number.parseInt(group, 16);
+    return [value >> 8, value & 255];
+  });
 }
 
 /** RFC 1071. */

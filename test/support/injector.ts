@@ -26,6 +26,7 @@ export class Injector {
       said += chunk;
     });
     socat.stdout.resume();
+    socat.stdin.on("error", () => {}); // What is still in the pipe when we close it is of no use to anybody.
     await until("socat to open the interface", 5000, () => {
       if (socat.exitCode !== null) throw new Error(`socat ended: ${said}`);
       return said.includes("starting data transfer");

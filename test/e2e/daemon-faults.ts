@@ -1,0 +1,302 @@
+import assert from "node:assert/strict";
+import process from "node:process";
+import { keepalivedConf } from "../support/keepalived-conf.ts";
+import { type Pair, VIRTUAL_ADDRESS } from "../support/pair.ts";
+import { type Pairing, skew } from "../support/scenario.ts";
+import { milliseconds, now, sleep, until } from "../support/wall-clock.ts";
+import { advertsOf, type Fault, figures } from "./fault.ts";
+
+/** Of the backup. */
+const TIMERS = { version: 2, interval: 1, priority: 100 } as const;
+/** Two answers at the probe's pace of 5 ms, and one that was lost: no outage. */
+const NONE = 20;
+const OTHER_ADDRESS = "10.77.0.101";
+const SECOND_ADDRESS = "10.78.0.100";
+
+const conf = (priority: number, addresses: readonly string[] = [VIRTUAL_ADDRESS]): string =>
+  keepalivedConf([{ priority, addresses }]);
+
+const CHECK =
+  'vrrp_script chk_file {\n  script "/usr/bin/test -e /tmp/good"\n  interval 0.5\n  fall 1\n  rise 1\n';
+const checked = (priority: number, weight: number): string =>
+  keepalivedConf(
+    [{ priority, addresses: [VIRTUAL_ADDRESS], lines: ["track_script {", "  chk_file", "}"] }],
+    {
+      globals: ["script_user root", "enable_script_security"],
+      before: `${CHECK}  weight ${weight}\n}\n`,
+    },
+  );
+
+export async function startPair(
+  pair: Pair,
+  { lb1, lb2 }: Pairing,
+  own = conf(150),
+  peer = conf(100),
+): Promise<void> {
+  await Promise.all([pair.start("lb1", lb1, own), pair.start("lb2", lb2, peer)]);
+  await pair.settle("lb1", 15_000);
+  await sleep(1200);
+}
+
+/** SIGKILL as it hits each daemon: keepalived's two processes together, or ours, which leaves its guard. */
+async function kill(pair: Pair): Promise<void> {
+  const daemon = pair.daemon("lb1");
+  if (daemon.kind === "keepalived") await daemon.killAll();
+  else process.kill(daemon.speaker(), "SIGKILL");
+}
+
+/** Faults of the daemon itself, and what an operator does to it. */
+export const daemonFaults: readonly Fault[] = [
+  {
+    title: "SIGKILL of the daemon",
+    claim: "nobody notices when the daemon of the master is killed",
+    run: async (pair, kinds) => {
+      await startPair(pair, kinds);
+      await pair.nextAdvert("lb1");
+      const since = now();
+      await kill(pair);
+      await sleep(8000);
+      return figures(pair, since, { "adverts of the peer": advertsOf(pair, "lb2", since) });
+    },
+    holds: ({ outage, twoHolders, answeredBy, more }) => {
+      assert.ok(outage <= NONE, `outage ${outage} ms`);
+      assert.equal(twoHolders, 0);
+      assert.deepEqual(answeredBy, ["lb1"]);
+      assert.equal(more["adverts of the peer"], 0);
+    },
+  },
+  {
+    title: "SIGKILL of everything; the next start has another address in its file",
+    claim:
+      "the next start after a death of everything removes an address that is no longer in the file",
+    run: async (pair, kinds) => {
+      await startPair(pair, kinds);
+      await pair.daemon("lb1").killAll();
+      await pair.answeredBy("lb2", 8000);
+      const since = now();
+      await pair.start("lb1", kinds.lb1, conf(50, [OTHER_ADDRESS]));
+      await sleep(4000);
+      const removed = pair.holders.changes.find(({ host, address, held, time }) => {
+        return host === "lb1" && address === VIRTUAL_ADDRESS && !held && time >= since;
+      });
+      const gone = removed === undefined ? Number.POSITIVE_INFINITY : (removed.time - since) / 1000;
+      return figures(pair, since, { "old address gone after": gone });
+    },
+    holds: ({ more }) => {
+      assert.ok(
+        (more["old address gone after"] ?? Number.NaN) < 2500,
+        "the old address is removed",
+      );
+    },
+  },
+  {
+    title: "SIGSTOP of the daemon for 6 s",
+    claim: "a hung daemon is replaced in place, and nobody notices",
+    run: async (pair, kinds) => {
+      await startPair(pair, kinds);
+      await pair.nextAdvert("lb1");
+      const since = now();
+      const daemon = pair.daemon("lb1");
+      const frozen = daemon.kind === "keepalived" ? daemon.processes() : [daemon.speaker()];
+      for (const pid of frozen) process.kill(pid, "SIGSTOP");
+      await sleep(6000);
+      await daemon.thaw();
+      await sleep(2500);
+      return figures(pair, since, { "adverts of the peer": advertsOf(pair, "lb2", since) });
+    },
+    holds: ({ outage, twoHolders, answeredBy }) => {
+      assert.ok(outage <= NONE, `outage ${outage} ms`);
+      assert.equal(twoHolders, 0);
+      assert.deepEqual(answeredBy, ["lb1"]);
+    },
+  },
+  {
+    title: "SIGTERM (stop, planned switchover)",
+    claim: "a stop hands the address over without a gap",
+    probeEvery: 1,
+    run: async (pair, kinds) => {
+      await startPair(pair, kinds);
+      const since = pair.daemon("lb1").signal("SIGTERM");
+      await pair.settle("lb2");
+      await sleep(300);
+      return figures(pair, since - milliseconds(100));
+    },
+    holds: ({ outage, twoHolders, answeredBy }) => {
+      assert.ok(outage <= 10, `outage ${outage} ms`);
+      assert.ok(
+        twoHolders <= 30,
+        `two holders for ${twoHolders} ms: from the winner's first advert on 10 are allowed`,
+      );
+      assert.deepEqual(answeredBy, ["lb1", "lb2"]);
+    },
+  },
+  {
+    title: "a check lowers the priority below the peer's",
+    claim: "a lowered priority moves the address after one skew, without a gap",
+    run: async (pair, kinds) => {
+      pair.host("lb1").writeFile("/tmp/good", "");
+      await startPair(pair, kinds, checked(110, -20));
+      await sleep(1000);
+      const since = now();
+      await pair.host("lb1").shell("rm /tmp/good");
+      const first = await pair.nextAdvert("lb2", { since, limitMs: 8000 });
+      await pair.settle("lb2");
+      await sleep(300);
+      return figures(pair, since, { "moved after": (first.time - since) / 1000 });
+    },
+    holds: ({ outage, more }) => {
+      assert.ok(
+        (more["moved after"] ?? Number.NaN) <= 500 + skew(TIMERS) + 150,
+        `moved after ${more["moved after"]} ms`,
+      );
+      assert.ok(outage <= NONE, `outage ${outage} ms`);
+    },
+  },
+  {
+    title: "a check of weight 0 fails (FAULT), own link up",
+    claim: "FAULT hands the address over without a gap while the link is up",
+    run: async (pair, kinds) => {
+      pair.host("lb1").writeFile("/tmp/good", "");
+      await startPair(pair, kinds, checked(150, 0));
+      await sleep(1000);
+      const since = now();
+      await pair.host("lb1").shell("rm /tmp/good");
+      const first = await pair.nextAdvert("lb2", { since, limitMs: 8000 });
+      await pair.settle("lb2");
+      await sleep(300);
+      return figures(pair, since, { "moved after": (first.time - since) / 1000 });
+    },
+    holds: ({ outage, more }) => {
+      assert.ok(
+        (more["moved after"] ?? Number.NaN) <= 500 + skew(TIMERS) + 150,
+        `moved after ${more["moved after"]} ms`,
+      );
+      assert.ok(outage <= NONE, `outage ${outage} ms`);
+    },
+  },
+  {
+    title: "one member of a sync group loses its link",
+    claim: "a sync group that loses one link moves after one skew where the peer is ours",
+    secondNetwork: true,
+    needsOwnPeer: true,
+    run: async (pair, kinds) => {
+      const both = (priority: number): string =>
+        keepalivedConf(
+          [
+            { name: "VI_1", priority, addresses: [VIRTUAL_ADDRESS] },
+            { name: "VI_2", priority, interface: "eth1", vrid: 52, addresses: [SECOND_ADDRESS] },
+          ],
+          { before: "vrrp_sync_group G1 {\n  group {\n    VI_1\n    VI_2\n  }\n}\n" },
+        );
+      await startPair(pair, kinds, both(150), both(100));
+      await pair.holders.wait(SECOND_ADDRESS, ["lb1"], 6000);
+      const since = now();
+      await pair.lan.unplug("lb1", "eth1");
+      await pair.holders.wait(VIRTUAL_ADDRESS, ["lb2"], 8000);
+      await pair.holders.wait(SECOND_ADDRESS, ["lb2"], 8000);
+      const moved = (now() - since) / 1000;
+      await pair.settle("lb2");
+      await sleep(300);
+      return figures(pair, since, { "moved after": moved });
+    },
+    holds: ({ more }) => {
+      assert.ok(
+        (more["moved after"] ?? Number.NaN) <= skew(TIMERS) + 250,
+        `moved after ${more["moved after"]} ms`,
+      );
+    },
+  },
+  {
+    title: "everything killed, and started again at once",
+    claim: "a daemon that is back at once resumes as master, and nobody notices",
+    run: async (pair, kinds) => {
+      await startPair(pair, kinds);
+      await pair.nextAdvert("lb1");
+      const since = now();
+      await pair.daemon("lb1").killAll();
+      await pair.start("lb1", kinds.lb1, conf(150));
+      await pair.lan.capture.wait(
+        "an advert of lb1",
+        10_000,
+        (frame) => pair.isAdvert(frame, "lb1", 51),
+        since,
+      );
+      await pair.settle("lb1");
+      await sleep(4500);
+      return figures(pair, since, { "adverts of the peer": advertsOf(pair, "lb2", since) });
+    },
+    holds: ({ outage, twoHolders, answeredBy, more }) => {
+      assert.ok(outage <= NONE, `outage ${outage} ms`);
+      assert.equal(twoHolders, 0);
+      assert.deepEqual(answeredBy, ["lb1"]);
+      assert.equal(more["adverts of the peer"], 0);
+    },
+  },
+  {
+    title: "reload of a broken file",
+    claim: "a broken file on reload leaves the old configuration in force, and says so",
+    run: async (pair, kinds) => {
+      await startPair(pair, kinds);
+      const since = now();
+      pair.daemon("lb1").reload(conf(150).replace(/^.*virtual_router_id.*$/m, ""));
+      await sleep(6000);
+      return figures(pair, since, {
+        "adverts of the peer": advertsOf(pair, "lb2", since),
+        "errors logged": pair
+          .daemon("lb1")
+          .log.filter(
+            ({ time, text }) =>
+              time >= since && /keepalived\.conf:\d+:\d+: error|virtual_router_id/i.test(text),
+          ).length,
+      });
+    },
+    holds: ({ outage, twoHolders, answeredBy, more }) => {
+      assert.ok(outage <= NONE, `outage ${outage} ms`);
+      assert.equal(twoHolders, 0);
+      assert.deepEqual(answeredBy, ["lb1"]);
+      assert.equal(more["adverts of the peer"], 0);
+      assert.ok((more["errors logged"] ?? 0) > 0, "the error is in the log");
+    },
+  },
+  {
+    title: "the address list differs during a rolling change",
+    claim: "a backup accepts adverts with another list of addresses, and says so once",
+    run: async (pair, { lb1, lb2 }) => {
+      // The one that hears is the one that is tested: it runs on lb2, and its peer changes first.
+      await startPair(pair, { lb1: lb2, lb2: lb1 });
+      const since = now();
+      pair.daemon("lb1").reload(conf(150, [VIRTUAL_ADDRESS, OTHER_ADDRESS]));
+      await until(
+        "the new address",
+        4000,
+        () => pair.holders.of(OTHER_ADDRESS).includes("lb1") || undefined,
+      );
+      await sleep(6000);
+      return figures(pair, since, { "adverts of the peer": advertsOf(pair, "lb2", since) });
+    },
+    holds: ({ outage, twoHolders, more }) => {
+      assert.ok(outage <= NONE, `outage ${outage} ms`);
+      assert.equal(twoHolders, 0);
+      assert.equal(more["adverts of the peer"], 0);
+    },
+  },
+  {
+    title: "the backup's daemon hangs for 5 s and wakes",
+    claim: "a backup that wakes late listens before it judges",
+    run: async (pair, kinds) => {
+      // The backup is the one that is tested.
+      await startPair(pair, { lb1: kinds.lb2, lb2: kinds.lb1 });
+      const since = now();
+      pair.daemon("lb2").freeze();
+      await sleep(5300);
+      await pair.daemon("lb2").thaw();
+      await sleep(3000);
+      return figures(pair, since, { "adverts of the backup": advertsOf(pair, "lb2", since) });
+    },
+    holds: ({ outage, twoHolders, more }) => {
+      assert.ok(outage <= NONE, `outage ${outage} ms`);
+      assert.equal(twoHolders, 0);
+      assert.equal(more["adverts of the backup"], 0);
+    },
+  },
+];
