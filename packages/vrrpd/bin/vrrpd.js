@@ -1,2 +1,6 @@
 #!/usr/bin/env node
-import "../dist/daemon/main.js";
+import module from "node:module";
+
+// Node 22.1 and later keep compiled code between starts.
+module.enableCompileCache?.();
+await import("../dist/daemon/main.js");

@@ -36,6 +36,13 @@ export class Block<T extends Table> {
     return written === undefined ? (this.table[keyword]?.default as ValueOf<T[K]>) : written.value;
   }
 
+  /** The statement that counts, by a name that this table need not have. */
+  statementOf(keyword: string): Statement | undefined {
+    const known = lookUp(this.table, keyword);
+    const all = this.#written.get(keyword);
+    return (known?.repeated === "first" ? all?.[0] : all?.at(-1))?.statement;
+  }
+
   has(keyword: keyof T & string): boolean {
     return this.#written.has(keyword);
   }

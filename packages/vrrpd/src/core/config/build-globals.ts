@@ -19,10 +19,8 @@ export function buildGlobals(
   );
   const block = readBlock(globalTable, statements, diagnostics);
   const user = readScriptUser(block, host, diagnostics);
-  const min = block.get("vrrp_min_garp") ?? false;
   const nopts = <K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } =>
     value === undefined ? {} : ({ [key]: value } as { [P in K]?: T });
-  void min;
   const globals: Globals = {
     router_id: block.get("router_id") ?? host.hostName,
     ...topWords(top, diagnostics),

@@ -117,7 +117,12 @@ export function buildNotifyScript(
   }
   if (reason !== undefined && context.globals.enable_script_security) return drop(reason, first.at);
   return {
-    command: { ...command, ...(found.path === undefined ? {} : { path: found.path }) },
+    command: {
+      ...command,
+      ...(found.path === undefined || context.globals.use_symlink_paths
+        ? {}
+        : { path: found.path }),
+    },
     user,
   };
 }

@@ -43,7 +43,7 @@ export function buildTrackScript(
   let path: string | undefined;
   if (testFile === undefined && !("problem" in user)) {
     const found = context.host.findScript(command.argv[0] ?? "", user);
-    path = found.path;
+    path = globals.use_symlink_paths ? undefined : found.path;
     const unsafe = user.uid === 0 ? found.unsafe : undefined;
     const reason = unsafe === undefined ? undefined : `${unsafe.path} ${unsafe.why}`;
     if (found.problem === undefined || found.problem === "not-executable") {

@@ -20,7 +20,7 @@ import {
  * definitions replaced and sequences written out. keepalived.conf(5), ADVANCED CONFIGURATION.
  */
 export function expandConfig(
-  file: string,
+  files: readonly string[],
   options: {
     readonly host: ConfigHost;
     readonly configId: string;
@@ -28,10 +28,10 @@ export function expandConfig(
     readonly limits: Limits;
     readonly diagnostics: Diagnostics;
   },
-): Piece[] {
+): Piece[] | undefined {
   const expander = new Expander(options);
-  expander.readFile(file, 0);
-  return expander.pieces;
+  const read = files.filter((file) => expander.readFile(file, 0));
+  return read.length === 0 ? undefined : expander.pieces;
 }
 
 type Options = Parameters<typeof expandConfig>[1];

@@ -52,6 +52,8 @@ export interface HostInterface {
   readonly loopback: boolean;
   /** Bytes. */
   readonly mtu: number;
+  /** Whether its MAC is one of a virtual router; undefined when that cannot be told. */
+  readonly virtualMac?: boolean;
 }
 
 export interface HostUser {

@@ -90,7 +90,7 @@ export const hmacTable = {
     source: NEW,
     reload: "live",
   }),
-  anti_replay: entry({
+  anti_replay: entry<"time" | "monotonic">({
     syntax: "anti_replay time|monotonic",
     schema: choice("time", "monotonic"),
     default: "time",
@@ -109,7 +109,7 @@ export const hmacTable = {
     source: NEW,
     reload: "live",
   }),
-  mode: entry({
+  mode: entry<"enforce" | "permissive" | "receive-only">({
     syntax: "mode enforce|permissive|receive-only",
     schema: choice("enforce", "permissive", "receive-only"),
     default: "enforce",

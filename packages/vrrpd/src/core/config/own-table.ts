@@ -156,7 +156,7 @@ export const ownTable = {
     source: OURS,
     reload: "live",
   }),
-  log_format: entry({
+  log_format: entry<"text" | "json">({
     syntax: "log_format text|json",
     schema: choice("text", "json"),
     default: "text",
