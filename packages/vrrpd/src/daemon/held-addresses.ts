@@ -1,6 +1,12 @@
 import { readFileSync } from "node:fs";
 import { formatAddress, type IpAddress } from "@ha/base";
-import type { AddressEvent, NetlinkRequest, NetworkState, RouteEvent, SystemError } from "@ha/linux";
+import type {
+  AddressEvent,
+  NetlinkRequest,
+  NetworkState,
+  RouteEvent,
+  SystemError,
+} from "@ha/linux";
 import type { AddressPort } from "../core/ports.ts";
 import type { Announcement, Announcements } from "./announcements.ts";
 import { type Holdings, holdingsOf, type Wanted } from "./holdings.ts";
@@ -76,7 +82,8 @@ export class HeldAddresses implements AddressPort {
     for (const { config, ifindex } of this.#holdings.addresses) {
       const link = network.linkByIndex(ifindex);
       if (link === undefined) continue;
-      const what = config.address.family === 4 ? "gratuitous ARPs" : "Unsolicited Neighbour Adverts";
+      const what =
+        config.address.family === 4 ? "gratuitous ARPs" : "Unsolicited Neighbour Adverts";
       log.detail(
         `(${name}) Sending/queueing ${what} on ${link.name} for ${formatAddress(config.address)}`,
       );
@@ -179,10 +186,9 @@ export class HeldAddresses implements AddressPort {
   /** A route or rule has gone that somebody else removed; the fight is the same as for an address. */
   entryGone({ key }: RouteEvent): void {
     if (!this.#held || !this.#holdings.keys.has(key)) return;
-    this.#options.log.info(
-      `Netlink reflector reports ${key} removed by somebody else`,
-      { instance: this.#options.name },
-    );
+    this.#options.log.info(`Netlink reflector reports ${key} removed by somebody else`, {
+      instance: this.#options.name,
+    });
     this.#options.onRemoved(undefined);
   }
 

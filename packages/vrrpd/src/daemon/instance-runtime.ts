@@ -6,7 +6,12 @@ import {
   type Micros,
   sameAddress,
 } from "@ha/base";
-import { ADDRESS_FLAGS, type FilterRouter, type NetworkState, type RejectedSender } from "@ha/linux";
+import {
+  ADDRESS_FLAGS,
+  type FilterRouter,
+  type NetworkState,
+  type RejectedSender,
+} from "@ha/linux";
 import type { Globals, Instance } from "../core/config/model.ts";
 import type { Digests, OutgoingPacket, Ports } from "../core/ports.ts";
 import type { Report } from "../core/report.ts";
@@ -72,10 +77,7 @@ export class InstanceRuntime {
       announcements: world.announcements,
       log: world.log,
       wanted: () => ({
-        addresses: [
-          ...this.#config.virtual_ipaddress,
-          ...this.#config.virtual_ipaddress_excluded,
-        ],
+        addresses: [...this.#config.virtual_ipaddress, ...this.#config.virtual_ipaddress_excluded],
         routes: this.#config.virtual_routes,
         rules: this.#config.virtual_rules,
         device: this.addressDevice,
@@ -100,7 +102,7 @@ export class InstanceRuntime {
       routerOf(config, globals),
       this.#ports(),
       this.#circumstances(),
-      group,
+      group === undefined ? {} : { group },
     );
   }
 
@@ -191,8 +193,7 @@ export class InstanceRuntime {
   status(): InstanceStatus {
     const { router } = this;
     const { state } = router;
-    const masterInterval =
-      state.name === "backup" ? state.masterInterval : router.router.interval;
+    const masterInterval = state.name === "backup" ? state.masterInterval : router.router.interval;
     return {
       config: this.#config,
       state: state.name,
@@ -334,4 +335,3 @@ function sameOptional(a: IpAddress | undefined, b: IpAddress | undefined): boole
   if (a === undefined || b === undefined) return a === b;
   return sameAddress(a, b);
 }
-

@@ -13,8 +13,7 @@ export function filterOf(router: Router): FilterRouter {
   const limited =
     !multicast &&
     destination.peers.some(({ minTtl, maxTtl }) => minTtl !== undefined || maxTtl !== undefined);
-  const onlyPeers =
-    !multicast && (destination.checkSource || limited || router.hmac !== undefined);
+  const onlyPeers = !multicast && (destination.checkSource || limited || router.hmac !== undefined);
   return {
     vrid: router.vrid,
     version: router.version,

@@ -8,7 +8,13 @@ import {
   seconds,
   type Timer,
 } from "@ha/base";
-import type { Announcer, AnnouncerOptions, NetworkEvent, NetworkState, VrrpTransport } from "@ha/linux";
+import type {
+  Announcer,
+  AnnouncerOptions,
+  NetworkEvent,
+  NetworkState,
+  VrrpTransport,
+} from "@ha/linux";
 import type { Config, Instance } from "../core/config/model.ts";
 import type { Digests } from "../core/ports.ts";
 import type { Report } from "../core/report.ts";

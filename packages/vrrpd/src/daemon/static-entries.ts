@@ -1,5 +1,5 @@
-import type { AddressEvent, NetlinkRequest, NetworkState, RouteEvent } from "@ha/linux";
 import { formatAddress } from "@ha/base";
+import type { AddressEvent, NetlinkRequest, NetworkState, RouteEvent } from "@ha/linux";
 import type { Config } from "../core/config/model.ts";
 import { type Holdings, holdingsOf } from "./holdings.ts";
 import type { Log } from "./log.ts";

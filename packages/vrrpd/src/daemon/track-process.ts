@@ -160,6 +160,7 @@ interface Entry {
 
 function isEnough({ config, pids }: Entry): boolean {
   return (
-    pids.size >= config.quorum && (config.quorum_max === undefined || pids.size <= config.quorum_max)
+    pids.size >= config.quorum &&
+    (config.quorum_max === undefined || pids.size <= config.quorum_max)
   );
 }

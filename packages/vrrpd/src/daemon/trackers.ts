@@ -7,7 +7,7 @@ import type { LinkWatch } from "./link-watch.ts";
 import type { Log } from "./log.ts";
 import { FileTracker } from "./track-file.ts";
 import { ProcessTrackers } from "./track-process.ts";
-import { ScriptTracker, type ScriptStatus } from "./track-script.ts";
+import { type ScriptStatus, ScriptTracker } from "./track-script.ts";
 
 /** The lists of things that one instance or group tracks. */
 export interface Tracked {
@@ -62,7 +62,8 @@ export class Trackers {
       this.#scripts.set(script.name, tracker);
     }
     for (const file of config.track_files) {
-      if (used.files.has(file.name)) this.#files.set(file.name, new FileTracker(file, log, onChange));
+      if (used.files.has(file.name))
+        this.#files.set(file.name, new FileTracker(file, log, onChange));
     }
     const processes = config.track_processes.filter(({ name }) => used.processes.has(name));
     if (processes.length > 0) {
@@ -135,7 +136,11 @@ export class Trackers {
     return [...this.#files.values()].map(({ config, value }) => ({ name: config.name, value }));
   }
 
-  get processes(): readonly { readonly name: string; readonly count: number; readonly up: boolean }[] {
+  get processes(): readonly {
+    readonly name: string;
+    readonly count: number;
+    readonly up: boolean;
+  }[] {
     return this.#processes?.status ?? [];
   }
 

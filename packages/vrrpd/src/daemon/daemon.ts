@@ -1,0 +1,345 @@
+import { createHmac } from "node:crypto";
+import { hostname, release } from "node:os";
+import { formatDiagnostic, micros, seededRandom, type Timer } from "@ha/base";
+import {
+  enterNetworkNamespace,
+  linuxTransport,
+  type NetworkState,
+  openAnnouncer,
+  openRouteNetlink,
+  openServiceNotifier,
+  SystemError,
+} from "@ha/linux";
+import type { LoadedConfig } from "../core/config/load.ts";
+import type { Config, Globals } from "../core/config/model.ts";
+import type { Digests } from "../core/ports.ts";
+import { sayReady } from "./background.ts";
+import type { CliOptions } from "./cli.ts";
+import { linuxConfigHost } from "./config-host.ts";
+import { catchSignals } from "./daemon-signals.ts";
+import { Dumps } from "./dumps.ts";
+import { ExitCode } from "./exit-code.ts";
+import type { Log } from "./log.ts";
+import { openLog } from "./log-setup.ts";
+import { MonotonicClock } from "./monotonic-clock.ts";
+import type { NotifyContext } from "./notifier.ts";
+import { NotifyFifo } from "./notify-fifo.ts";
+import { type PidFile, pidFilePaths, takePidFile } from "./pid-file.ts";
+import { readConfig } from "./read-config.ts";
+import { Runtime } from "./runtime.ts";
+import { Mailer } from "./smtp-alert.ts";
+import type { DaemonStatus } from "./status.ts";
+
+/** Runs the daemon in this process until it is told to stop. Resolves to the exit status. */
+export async function runDaemon(options: CliOptions): Promise<number> {
+  if (options.umask !== undefined) process.umask(options.umask);
+  const first = await load(options);
+  const log = await openLog(
+    options,
+    options.logFormat ?? first?.config.globals.log_format ?? "text",
+  );
+  const daemon = new Daemon(options, log);
+  const verdict = await daemon.run(first);
+  sayReady(process.env, verdict);
+  await log.flush();
+  return verdict;
+}
+
+function load(options: CliOptions): Promise<LoadedConfig | undefined> {
+  return readConfig(options.configFile, {
+    host: linuxConfigHost(),
+    allIncludeChecks: options.allIncludeChecks,
+    ...(options.configId === undefined ? {} : { configId: options.configId }),
+  });
+}
+
+class Daemon {
+  readonly #options: CliOptions;
+  readonly #log: Log;
+  readonly #clock: MonotonicClock;
+  readonly #service = openServiceNotifier();
+  readonly #startedAt = Date.now();
+  readonly #pidFiles: PidFile[] = [];
+  #runtime: Runtime | undefined;
+  #network: NetworkState | undefined;
+  #refusedReload: string | undefined;
+  #reloading = false;
+  #reloadAgain = false;
+  #watchdog: Timer | undefined;
+  #end: (() => void) | undefined;
+
+  constructor(options: CliOptions, log: Log) {
+    this.#options = options;
+    this.#log = log;
+    this.#clock = new MonotonicClock();
+  }
+
+  async run(first: LoadedConfig | undefined): Promise<number> {
+    const log = this.#log;
+    log.info(`Starting Keepalived v2.4.3 compatible vrrpd (Node.js ${process.version})`);
+    log.info(`Running on Linux ${release()}`);
+    log.info(
+      `Command line: ${process.argv
+        .slice(1)
+        .map((word) => `'${word}'`)
+        .join(" ")}`,
+    );
+    let loaded = first;
+    if (loaded === undefined) {
+      log.error(`Unable to find configuration file ${this.#options.configFile}`);
+      return ExitCode.noConfig;
+    }
+    const namespace = this.#options.namespace ?? loaded.config.globals.net_namespace;
+    if (namespace !== undefined) {
+      const problem = enterNetworkNamespace(namespace);
+      if (problem !== undefined) {
+        log.error(problem.message);
+        return ExitCode.fatal;
+      }
+      // What interfaces there are is another question in here.
+      loaded = (await load(this.#options)) ?? loaded;
+    }
+    log.info(`Configuration file ${this.#options.configFile}`);
+    this.#tellFindings(loaded);
+    if (loaded.refusesStart) {
+      log.error("the configuration does not allow a start");
+      return ExitCode.config;
+    }
+    const { config } = loaded;
+    const running = this.#takePidFiles(config, namespace);
+    if (running !== undefined) {
+      log.error(`daemon is already running (pid ${running})`);
+      return ExitCode.ok;
+    }
+    try {
+      return await this.#serve(config);
+    } catch (error) {
+      if (error instanceof SystemError && (error.code === "EPERM" || error.code === "EACCES")) {
+        log.error(`${error.message}: vrrpd needs CAP_NET_ADMIN and CAP_NET_RAW`);
+        return ExitCode.permission;
+      }
+      throw error;
+    } finally {
+      for (const file of this.#pidFiles) file.remove();
+    }
+  }
+
+  async #serve(config: Config): Promise<number> {
+    const { globals } = config;
+    const log = this.#log;
+    const ended = new Promise<void>((resolve) => {
+      this.#end = resolve;
+    });
+    const network = openRouteNetlink({
+      watchRoutes: watchesRoutes(config),
+      onError: (error) => log.warning(`Netlink: ${error.message}`),
+      ...(globals.vrrp_netlink_monitor_rcv_bufs === undefined
+        ? {}
+        : { eventBufferBytes: globals.vrrp_netlink_monitor_rcv_bufs }),
+    });
+    this.#network = network;
+    log.detail("Registering Kernel netlink reflector");
+    const notify = await this.#notifyContext(globals);
+    const runtime = new Runtime(config, {
+      clock: this.#clock,
+      utc: () => micros((performance.timeOrigin + performance.now()) * 1_000),
+      random: seededRandom(process.pid ^ Date.now()),
+      log,
+      network,
+      transport: linuxTransport,
+      openAnnouncer,
+      digests,
+      notify,
+      hooks: {
+        onReport: () => {},
+        onHeld: () => {},
+        onSend: () => false,
+        mayResume: () => false,
+      },
+    });
+    this.#runtime = runtime;
+    const dumps = new Dumps(log, () => this.#status(runtime));
+    catchSignals(
+      {
+        stop: (signal) => this.#stop(signal),
+        reload: () => void this.#reload(),
+        dumpData: () => dumps.write("data"),
+        dumpStatistics: () => dumps.write("stats"),
+        dumpAndClearStatistics: () => {
+          dumps.write("stats");
+          runtime.clearStatistics();
+        },
+        dumpJson: () => dumps.write("json"),
+      },
+      { ignoreInterrupt: this.#options.ignoreSigint },
+    );
+    await runtime.start();
+    log.info("Startup complete");
+    this.#service.notify({ READY: 1, MAINPID: process.pid, STATUS: "running" });
+    sayReady(process.env, ExitCode.ok);
+    this.#feedWatchdog();
+    await ended;
+
+    log.info("Stopping");
+    this.#service.notify({ STOPPING: 1 });
+    await runtime.stop({
+      keepAddresses: this.#options.keepAddresses,
+      limit: runtime.config.globals.child_wait_time,
+    });
+    await dumps.idle();
+    runtime.close();
+    network.close();
+    for (const fifo of notify.fifos) fifo.close();
+    this.#watchdog?.cancel();
+    log.info("Stopped");
+    return ExitCode.ok;
+  }
+
+  #stop(signal: string): void {
+    this.#log.detail(`${signal} received`);
+    this.#end?.();
+  }
+
+  /** Reads and checks everything first; only what is good as a whole is applied. */
+  async #reload(): Promise<void> {
+    const runtime = this.#runtime;
+    if (runtime === undefined) return;
+    if (this.#reloading) {
+      this.#reloadAgain = true;
+      return;
+    }
+    this.#reloading = true;
+    do {
+      this.#reloadAgain = false;
+      await this.#reloadOnce(runtime);
+    } while (this.#reloadAgain);
+    this.#reloading = false;
+  }
+
+  async #reloadOnce(runtime: Runtime): Promise<void> {
+    const log = this.#log;
+    log.info("Reloading ...");
+    this.#service.notify({
+      RELOADING: 1,
+      MONOTONIC_USEC: String(process.hrtime.bigint() / 1_000n),
+    });
+    log.reopen();
+    const loaded = await load(this.#options);
+    const keepOnError = runtime.config.globals.vrrp_reload_keep_on_error;
+    const problem =
+      loaded === undefined
+        ? `configuration file ${this.#options.configFile} is not there`
+        : loaded.refusesStart || (keepOnError && loaded.hasErrors)
+          ? "errors in the configuration"
+          : undefined;
+    if (loaded !== undefined) this.#tellFindings(loaded);
+    if (loaded === undefined || problem !== undefined) {
+      this.#refusedReload = problem ?? "";
+      log.error(`Reload refused, the old configuration stays in force: ${problem}`);
+      this.#service.notify({ READY: 1, STATUS: `reload refused: ${problem}` });
+      return;
+    }
+    await runtime.reload(loaded.config);
+    this.#refusedReload = undefined;
+    log.info("Reload complete");
+    this.#service.notify({ READY: 1, STATUS: "running" });
+  }
+
+  #tellFindings({ diagnostics }: LoadedConfig): void {
+    for (const diagnostic of diagnostics) {
+      const text = formatDiagnostic(diagnostic).replaceAll("\n", " ");
+      if (diagnostic.severity === "error") this.#log.error(text);
+      else if (diagnostic.severity === "warning") this.#log.warning(text);
+      else this.#log.info(text);
+    }
+  }
+
+  /** @returns the PID of the daemon that runs already. */
+  #takePidFiles({ globals }: Config, namespace: string | undefined): number | undefined {
+    const paths = pidFilePaths({
+      parent: this.#options.pidFile,
+      vrrp: this.#options.vrrpPidFile,
+      instance: globals.instance,
+      namespace,
+      usePidDir: globals.use_pid_dir,
+    });
+    for (const path of new Set([paths.parent, paths.vrrp])) {
+      const result = takePidFile(path);
+      if (result.type === "running") return result.pid;
+      if (result.type === "ours") this.#pidFiles.push(result.file);
+      else this.#log.warning(`cannot write PID file ${path}: ${result.reason}`);
+    }
+    return undefined;
+  }
+
+  async #notifyContext(globals: Globals): Promise<NotifyContext> {
+    const log = this.#log;
+    const fifos: NotifyFifo[] = [];
+    for (const settings of [globals.notify_fifo, globals.vrrp_notify_fifo]) {
+      if (settings === undefined) continue;
+      const { path, uid, gid } = settings;
+      const owner = uid === undefined || gid === undefined ? undefined : { uid, gid };
+      const fifo = await NotifyFifo.open(path, owner, log);
+      if (fifo !== undefined) fifos.push(fifo);
+    }
+    return {
+      log,
+      routerId: globals.router_id,
+      fifos,
+      mailer: mailerOf(globals, log),
+      mailFaults: !globals.no_email_faults,
+      limit: globals.vrrp_notify_timeout,
+      serialize: globals.vrrp_notify_serialize,
+    };
+  }
+
+  /** By the clock of the protocol, so that a loop that stands still feeds nobody. */
+  #feedWatchdog(): void {
+    const { watchdogMs } = this.#service;
+    if (watchdogMs === undefined) return;
+    this.#service.notify({ WATCHDOG: 1 });
+    this.#watchdog = this.#clock.after(micros(watchdogMs * 1_000), () => this.#feedWatchdog());
+  }
+
+  #status(runtime: Runtime): DaemonStatus {
+    const { fired, stalls, worst } = this.#clock.lateness;
+    return {
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      configFile: this.#options.configFile,
+      refusedReload: this.#refusedReload,
+      timers: { fired, stalls, worst },
+      ...runtime.status(),
+    };
+  }
+}
+
+const digests: Digests = {
+  hmacSha256: (key, data) => createHmac("sha256", key).update(data).digest(),
+  hmacMd5: (key, data) => createHmac("md5", key).update(data).digest(),
+};
+
+function watchesRoutes(config: Config): boolean {
+  return (
+    config.static_routes.length + config.static_rules.length > 0 ||
+    config.instances.some(
+      ({ virtual_routes, virtual_rules }) => virtual_routes.length + virtual_rules.length > 0,
+    )
+  );
+}
+
+function mailerOf(globals: Globals, log: Log): Mailer | undefined {
+  const { smtp_server: server, notification_email: recipients } = globals;
+  if (server === undefined || recipients.length === 0) return undefined;
+  return new Mailer(
+    {
+      recipients,
+      from: globals.notification_email_from ?? `keepalived@${hostname()}`,
+      host: server.host,
+      port: server.port,
+      connectTimeout: globals.smtp_connect_timeout,
+      ...(globals.smtp_helo_name === undefined ? {} : { helo: globals.smtp_helo_name }),
+    },
+    log,
+  );
+}
