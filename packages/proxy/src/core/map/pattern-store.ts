@@ -208,8 +208,14 @@ export class PatternStore {
   }
 
   /** A list for patterns that stand in the configuration itself. */
-  anonymous(description: string): PatternList {
-    return this.#create(undefined, false, description);
+  anonymous(description: string, id?: number): PatternList {
+    return this.#create(undefined, false, description, id);
+  }
+
+  /** For a file that could not be read: as if it had never been named. */
+  forget(list: PatternList): void {
+    const at = this.#lists.indexOf(list);
+    if (at !== -1) this.#lists.splice(at, 1);
   }
 
   /** As commands name it: a file name, or `#id`. */
@@ -223,8 +229,11 @@ export class PatternStore {
     );
   }
 
-  #create(file: string | undefined, isMap: boolean, description: string): PatternList {
-    const list = new PatternList(this.#lists.length, file, isMap, description);
+  #create(file: string | undefined, isMap: boolean, description: string, id?: number): PatternList {
+    const taken = new Set(this.#lists.map((list) => list.id));
+    let free = id ?? 0;
+    while (id === undefined && taken.has(free)) free++;
+    const list = new PatternList(free, file, isMap, description);
     this.#lists.push(list);
     return list;
   }

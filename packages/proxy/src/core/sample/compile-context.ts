@@ -51,8 +51,26 @@ export interface CompileContext {
   readonly at: number;
   /** True within ACLs, where a fetch with several occurrences gives them in turn; else it gives the last. */
   readonly iterates: boolean;
+  /** State of the ruleset being compiled: what earlier rules of it set for later ones. */
+  readonly ruleset?: RulesetState;
+  /** The whole message of an `http-errors` section's page for a status. */
+  readonly errorPage?: (section: string, status: number) => Uint8Array | undefined;
+  /** Takes note of what is checked now but refused at a start, because it does not work yet. */
+  readonly later?: (feature: string, token: Token) => void;
   /** As messages name the place: `http-request`, `log-format`. */
   readonly place: string;
+}
+
+export interface RulesetState {
+  /** `strict-mode`: a rewriting without room ends the transaction with a 500. On by default. */
+  strict: boolean;
+}
+
+/** Notes a use of something that does not work yet; without a taker it is an error. Always undefined. */
+export function notYet(context: CompileContext, feature: string, token: Token): undefined {
+  if (context.later !== undefined) context.later(feature, token);
+  else refuse(context, token, `${feature} is not supported yet`);
+  return undefined;
 }
 
 /** Reports an error at the word (or at nothing, for what is missing). Always undefined, to return it. */

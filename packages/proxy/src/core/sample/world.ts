@@ -1,5 +1,6 @@
 import type { Random } from "@ha/base";
 import type { Userlist } from "../config/section-model.ts";
+import type { Template } from "../log/template.ts";
 import type { PatternStore } from "../map/pattern-store.ts";
 import type { ProxyState } from "../server/proxy-state.ts";
 import type { StickTable } from "../server/stick-table.ts";
@@ -17,6 +18,15 @@ export interface World {
   /** Pattern files and maps, by file name, as `show map` and `show acl` list them. */
   readonly patterns: PatternStore;
   readonly variables: VariableNames;
+  /** `unique-id-format` of each frontend, by its number; filled as frontends are compiled. */
+  readonly uniqueIds: (Template | undefined)[];
+  /** Lengths of each frontend's capture slots, by its number. */
+  readonly captureLengths: (
+    | { readonly request: number[]; readonly response: number[] }
+    | undefined
+  )[];
+  /** Room for one template's output on its way to the slab. Of this thread alone. */
+  readonly work: Uint8Array;
   readonly ports: WorldPorts;
 }
 

@@ -59,6 +59,11 @@ export class ProxyCounters {
     addToRate(this.#words, BACKEND_RATE, SECOND, now, 1);
   }
 
+  /** The number of the log line about to be written, from 0: `%lc`. */
+  nextLogLine(): number {
+    return Atomics.add(this.#words, LOG_LINES, 1) >>> 0;
+  }
+
   countServerSession(server: number, now: number): void {
     addToRate(this.#words, SERVER_RATES + server * RATE_WORDS, SECOND, now, 1);
   }
@@ -82,7 +87,8 @@ export class ProxyCounters {
 
 const CLIENTS = 0;
 const BACKEND = 1;
-const CLIENT_RATE = 2;
+const LOG_LINES = 2;
+const CLIENT_RATE = 3;
 const REQUEST_RATE = CLIENT_RATE + RATE_WORDS;
 const BACKEND_RATE = REQUEST_RATE + RATE_WORDS;
 const SERVER_RATES = BACKEND_RATE + RATE_WORDS;

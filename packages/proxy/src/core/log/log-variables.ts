@@ -1,0 +1,563 @@
+import { formatAddress } from "@ha/base";
+import type { CompileContext } from "../sample/compile-context.ts";
+import { encodeText } from "../sample/sample.ts";
+import {
+  type Endpoint,
+  NONE,
+  TIME_ACCEPT,
+  TIME_FIRST_BYTE,
+  type Transaction,
+} from "../transaction.ts";
+import { logDate, zoneText } from "./log-date.ts";
+import {
+  type BytesWriter,
+  bytesWriter,
+  type LogFlags,
+  type LogFormatOptions,
+  putByte,
+  type Writer,
+  writeMissing,
+} from "./log-format.ts";
+import { isEarly, TIMERS, wallTime } from "./log-timers.ts";
+import { putHex, putNumber, putText } from "./number-text.ts";
+import { uniqueIdOf } from "./unique-id.ts";
+
+/** One entry makes a `%name` known to log formats, the docs and "did you mean". */
+export interface VariableWriter {
+  readonly name: string;
+  readonly doc: string;
+  readonly source: string;
+  readonly compile: (context: CompileContext, flags: LogFlags, options: LogFormatOptions) => Writer;
+}
+
+const SOURCE = "HAProxy configuration manual §8.2.6";
+
+const VARIABLES: readonly VariableWriter[] = [
+  ...Object.entries(TIMERS).map(([name, { doc, read, asap }]) => early(name, doc, read, asap)),
+  early("B", "Bytes from the server to the client, heads included.", (t) => t.bytesOut, true),
+  count("U", "Bytes from the client, heads included.", (t) => t.bytesIn),
+  count("ST", "Status sent to the client; -1 without one.", (t) => t.status),
+  count("sq", "Requests before this one in the server's queue.", (t) => t.serverQueue),
+  count("bq", "Requests before this one in the backend's queue.", (t) => t.backendQueue),
+  withContext(
+    "rc",
+    "Connection retries; a + before it after a redispatch.",
+    () => (t, out, at, limit) =>
+      putNumber(
+        out,
+        t.redispatched ? putByte(out, at, limit, PLUS) : at,
+        limit,
+        Math.abs(t.retries),
+      ),
+  ),
+  ofWorld("ac", "Client connections of the process.", ({ world }) => () => {
+    let sum = 0;
+    for (const { counters } of world.proxies) sum += counters.clientConnections;
+    return sum;
+  }),
+  ofWorld(
+    "fc",
+    "Client connections of the frontend.",
+    ({ world }) =>
+      (t) =>
+        world.proxies[t.frontend]?.counters.clientConnections ?? 0,
+  ),
+  ofWorld(
+    "bc",
+    "Connections of the backend.",
+    ({ world }) =>
+      (t) =>
+        world.proxies[backendOf(t)]?.counters.backendConnections ?? 0,
+  ),
+  ofWorld(
+    "sc",
+    "Connections of the server.",
+    ({ world }) =>
+      (t) =>
+        t.server === NONE ? 0 : (world.proxies[t.backend]?.servers.served[t.server] ?? 0),
+  ),
+  ofWorld(
+    "lc",
+    "Number of this line among those of the frontend.",
+    ({ world }) =>
+      (t) =>
+        world.proxies[t.frontend]?.counters.nextLogLine() ?? 0,
+  ),
+  hexable(
+    "pid",
+    "Process id.",
+    4,
+    ({ world }) =>
+      () =>
+        world.ports.pid,
+  ),
+  hexable("rt", "Request counter.", 4, () => (t) => t.session.id + t.session.transactions),
+  hexable(
+    "ms",
+    "Milliseconds of the accept's second, three digits.",
+    0,
+    ({ world }) =>
+      (t) =>
+        Math.floor(accepted(t, world.ports.wallMicros())) % 1000,
+    3,
+  ),
+  hexable(
+    "Ts",
+    "Accept, seconds since 1970.",
+    0,
+    ({ world }) =>
+      (t) =>
+        Math.floor(accepted(t, world.ports.wallMicros()) / 1000),
+  ),
+
+  date("t", "Accept, local time with milliseconds.", TIME_ACCEPT, "milliseconds"),
+  date(
+    "tr",
+    "Start of the request, local time with milliseconds.",
+    TIME_FIRST_BYTE,
+    "milliseconds",
+  ),
+  date("T", "Accept, GMT.", TIME_ACCEPT, "gmt"),
+  date("trg", "Start of the request, GMT.", TIME_FIRST_BYTE, "gmt"),
+  date("Tl", "Accept, local time.", TIME_ACCEPT, "local"),
+  date("trl", "Start of the request, local time.", TIME_FIRST_BYTE, "local"),
+
+  address("ci", "Client's address.", (t) => t.session.source),
+  port("cp", "Client's port.", (t) => t.session.source),
+  address("fi", "Address that the client connected to.", (t) => t.session.destination),
+  port("fp", "Port that the client connected to.", (t) => t.session.destination),
+  address("bi", "Our address towards the server.", (t) => t.serverSource),
+  port("bp", "Our port towards the server.", (t) => t.serverSource),
+  address("si", "Server's address.", (t) => t.serverDestination),
+  port("sp", "Server's port.", (t) => t.serverDestination),
+
+  name(
+    "f",
+    "Frontend.",
+    ({ world }) =>
+      (t) =>
+        world.proxies[t.frontend]?.name ?? "",
+  ),
+  name("ft", "Frontend; a ~ follows when the client speaks TLS.", ({ world }) => (t) => {
+    const own = world.proxies[t.frontend]?.name ?? "";
+    return t.session.tls === undefined ? own : `${own}~`;
+  }),
+  name(
+    "b",
+    "Backend; the frontend's name before the choice.",
+    ({ world }) =>
+      (t) =>
+        world.proxies[backendOf(t)]?.name ?? "",
+  ),
+  name(
+    "s",
+    "Server; <NOSRV> without one.",
+    ({ world }) =>
+      (t) =>
+        t.server === NONE
+          ? "<NOSRV>"
+          : (world.proxies[t.backend]?.backend?.servers[t.server]?.name ?? "<NOSRV>"),
+  ),
+  name(
+    "H",
+    "This host's name.",
+    ({ world }) =>
+      () =>
+        world.ports.hostname,
+  ),
+  name("sslv", "TLS version of the client connection.", () => (t) => t.session.tls?.version ?? ""),
+  name("sslc", "TLS cipher of the client connection.", () => (t) => t.session.tls?.cipher ?? ""),
+  withContext(
+    "ts",
+    "Termination state, two letters.",
+    () => (t, out, at, limit) => putByte(out, putByte(out, at, limit, t.cause), limit, t.phase),
+  ),
+  withContext(
+    "tsc",
+    "Termination state with that of the cookies, four letters.",
+    () => (t, out, at, limit) => {
+      const two = putByte(out, putByte(out, at, limit, t.cause), limit, t.phase);
+      return putByte(out, putByte(out, two, limit, t.cookieRequest), limit, t.cookieResponse);
+    },
+  ),
+  withContext("ID", "The unique id.", (context, flags, options) => {
+    const write = bytesWriter(flags, options);
+    return (t, out, at, limit) => {
+      const id = uniqueIdOf(t, context.world);
+      return id === undefined
+        ? writeMissing(out, at, limit, flags, options)
+        : write(out, at, limit, id, 0, id.length);
+    };
+  }),
+  line("r", "Request line as it came; <BADREQ> without one.", (range) => range),
+  line("HM", "Method.", ({ start, spaces: [first] }) => ({ start, end: first })),
+  line("HU", "Request target.", ({ spaces: [first, last] }) => ({ start: first + 1, end: last })),
+  line("HV", "Version.", ({ end, spaces: [, last] }) => ({ start: last + 1, end })),
+  line("HP", "Request target without its query.", ({ spaces: [first, last] }, bytes) => ({
+    start: first + 1,
+    end: queryStart(bytes, first + 1, last),
+  })),
+  line("HPO", "Path alone.", ({ spaces: [first, last] }, bytes) => ({
+    start: pathStart(bytes, first + 1, last),
+    end: queryStart(bytes, first + 1, last),
+  })),
+  line("HQ", "Query with its question mark.", ({ spaces: [first, last] }, bytes) => ({
+    start: queryStart(bytes, first + 1, last),
+    end: last,
+  })),
+  captured("CC", "Captured cookie of the request.", (t) => t.requestCookieCapture),
+  captured("CS", "Captured cookie of the response.", (t) => t.responseCookieCapture),
+  captures("hr", "Captured headers of the request: {a|b}.", "request"),
+  captures("hs", "Captured headers of the response: {a|b}.", "response"),
+  captureList("hrl", 'Captured headers of the request, each in quotes: "a" "b".', "request"),
+  captureList("hsl", "Captured headers of the response, each in quotes.", "response"),
+];
+
+/** By name, without the percent sign. */
+export const LOG_VARIABLES: ReadonlyMap<string, VariableWriter> = new Map(
+  VARIABLES.map((variable) => [variable.name, variable]),
+);
+
+const PLUS = 0x2b;
+const SPACE = 0x20;
+
+function withContext(
+  name: string,
+  doc: string,
+  compile: VariableWriter["compile"],
+): VariableWriter {
+  return { name, doc, source: SOURCE, compile };
+}
+
+function count(name: string, doc: string, read: (t: Transaction) => number): VariableWriter {
+  return withContext(name, doc, () => (t, out, at, limit) => putNumber(out, at, limit, read(t)));
+}
+
+/** Numbers that grow till the end: a `+` before them says that the line was written early. */
+function early(
+  name: string,
+  doc: string,
+  read: (t: Transaction) => number,
+  grows: boolean,
+): VariableWriter {
+  return withContext(name, doc, (context) => {
+    const proxy = context.world.proxies[context.proxy?.index ?? NONE];
+    const asap = grows && (proxy?.frontend?.options.on.has("logasap") ?? false);
+    if (!asap) return (t, out, at, limit) => putNumber(out, at, limit, read(t));
+    return (t, out, at, limit) =>
+      putNumber(out, isEarly(t) ? putByte(out, at, limit, PLUS) : at, limit, read(t));
+  });
+}
+
+function ofWorld(
+  name: string,
+  doc: string,
+  make: (context: CompileContext) => (t: Transaction) => number,
+): VariableWriter {
+  return withContext(name, doc, (context) => {
+    const read = make(context);
+    return (t, out, at, limit) => putNumber(out, at, limit, read(t));
+  });
+}
+
+function hexable(
+  name: string,
+  doc: string,
+  hexDigits: number,
+  make: (context: CompileContext) => (t: Transaction) => number,
+  digits = 0,
+): VariableWriter {
+  return withContext(name, doc, (context, flags) => {
+    const read = make(context);
+    if (flags.hexadecimal && digits === 0) {
+      return (t, out, at, limit) => putHex(out, at, limit, read(t), hexDigits);
+    }
+    return (t, out, at, limit) =>
+      digits === 0
+        ? putNumber(out, at, limit, read(t))
+        : putText(out, at, limit, String(read(t)).padStart(digits, "0"));
+  });
+}
+
+function accepted(t: Transaction, wallMicros: number): number {
+  return wallTime(t, TIME_ACCEPT, wallMicros / 1000);
+}
+
+/** A date's text changes once a second: it is kept till then. */
+function date(
+  name: string,
+  doc: string,
+  index: number,
+  form: "milliseconds" | "gmt" | "local",
+): VariableWriter {
+  return withContext(name, doc, ({ world }) => {
+    let second = Number.NaN;
+    let text = "";
+    return (t, out, from, limit) => {
+      const wall = Math.floor(wallTime(t, index, world.ports.wallMicros() / 1000));
+      const now = Math.floor(wall / 1000);
+      if (now !== second) {
+        second = now;
+        const offset = form === "gmt" ? 0 : world.ports.zoneAt(now).offset;
+        text = logDate(now, offset) + (form === "milliseconds" ? "." : ` ${zoneText(offset)}`);
+      }
+      const at = putText(out, from, limit, text);
+      if (form !== "milliseconds" || at + 3 > limit) return at;
+      const rest = wall - now * 1000;
+      out[at] = 0x30 + Math.floor(rest / 100);
+      out[at + 1] = 0x30 + (Math.floor(rest / 10) % 10);
+      out[at + 2] = 0x30 + (rest % 10);
+      return at + 3;
+    };
+  });
+}
+
+function address(name: string, doc: string, of: (t: Transaction) => Endpoint): VariableWriter {
+  return withContext(name, doc, (_context, flags, options) => {
+    // Addresses are written by the family; a unix socket is "unix", as in HAProxy.
+    return (t, out, from, limit) => {
+      const endpoint = of(t);
+      if (endpoint.family === 0) {
+        return of(t) === t.session.source || of(t) === t.session.destination
+          ? putText(out, from, limit, "unix")
+          : writeMissing(out, from, limit, flags, options);
+      }
+      const size = endpoint.family === 4 ? 4 : 16;
+      if (flags.hexadecimal) {
+        let at = from;
+        for (let i = 0; i < size; i++)
+          at = putHex(out, at, limit, endpoint.address[i] as number, 2);
+        return at;
+      }
+      if (endpoint.family === 6) {
+        return putText(
+          out,
+          from,
+          limit,
+          formatAddress({ family: 6, bytes: endpoint.address.slice() }),
+        );
+      }
+      let at = from;
+      for (let i = 0; i < 4; i++) {
+        if (i > 0) at = putByte(out, at, limit, 0x2e);
+        at = putNumber(out, at, limit, endpoint.address[i] as number);
+      }
+      return at;
+    };
+  });
+}
+
+function port(name: string, doc: string, of: (t: Transaction) => Endpoint): VariableWriter {
+  return withContext(name, doc, (_context, flags, options) => {
+    const listener = name === "cp";
+    return (t, out, at, limit) => {
+      const endpoint = of(t);
+      if (endpoint.family === 0) {
+        // Of a unix socket: the listener's number.
+        return listener || name === "fp"
+          ? putNumber(out, at, limit, t.session.listener + 1)
+          : writeMissing(out, at, limit, flags, options);
+      }
+      return flags.hexadecimal
+        ? putHex(out, at, limit, endpoint.port, 4)
+        : putNumber(out, at, limit, endpoint.port);
+    };
+  });
+}
+
+function backendOf(t: Transaction): number {
+  return t.backend === NONE ? t.frontend : t.backend;
+}
+
+/** Names come from the configuration: each one's bytes are made once. */
+function name(
+  variable: string,
+  doc: string,
+  make: (context: CompileContext) => (t: Transaction) => string,
+): VariableWriter {
+  return withContext(variable, doc, (context, flags, options) => {
+    const read = make(context);
+    const write = bytesWriter(flags, options);
+    const made = new Map<string, Uint8Array>();
+    return (t, out, at, limit) => {
+      const text = read(t);
+      let bytes = made.get(text);
+      if (bytes === undefined) {
+        bytes = encodeText(text);
+        if (made.size < NAMES_KEPT) made.set(text, bytes);
+      }
+      return write(out, at, limit, bytes, 0, bytes.length);
+    };
+  });
+}
+
+/** More names than a configuration has of one kind are not kept: TLS ciphers come from peers. */
+const NAMES_KEPT = 4096;
+
+interface Line {
+  readonly start: number;
+  readonly end: number;
+  /** The first and the last blank; both `end` when there is none. */
+  readonly spaces: readonly [number, number];
+}
+
+function line(
+  variable: string,
+  doc: string,
+  part: (line: Line, bytes: Uint8Array) => { readonly start: number; readonly end: number },
+): VariableWriter {
+  return withContext(variable, doc, (_context, flags, options) => {
+    const write = encodedWriter(flags, options, URI_ENCODED);
+    return (t, out, at, limit) => {
+      if (t.lineEnd === 0) {
+        return variable === "r" || variable === "HM"
+          ? write(out, at, limit, BAD_REQUEST, 0, BAD_REQUEST.length)
+          : writeMissing(out, at, limit, flags, options);
+      }
+      const { lineStart, lineEnd, bytes } = t;
+      let first = lineStart;
+      while (first < lineEnd && bytes[first] !== SPACE) first++;
+      let last = lineEnd;
+      while (last > first && bytes[last] !== SPACE) last--;
+      const { start, end } = part({ start: lineStart, end: lineEnd, spaces: [first, last] }, bytes);
+      return write(out, at, limit, bytes, start, Math.max(start, end));
+    };
+  });
+}
+
+const BAD_REQUEST = encodeText("<BADREQ>");
+
+function queryStart(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && bytes[at] !== 0x3f) at++;
+  return at;
+}
+
+/** After `scheme://authority`, when the target begins with one. */
+function pathStart(bytes: Uint8Array, start: number, end: number): number {
+  if (bytes[start] === 0x2f) return start;
+  let at = start;
+  while (at + 2 < end && !(bytes[at] === 0x3a && bytes[at + 1] === 0x2f && bytes[at + 2] === 0x2f))
+    at++;
+  if (at + 2 >= end) return start;
+  at += 3;
+  while (at < end && bytes[at] !== 0x2f && bytes[at] !== 0x3f) at++;
+  return at;
+}
+
+/** Which bytes become `#XX` in lines. HAProxy configuration manual §8.6. */
+function encodedSet(extra: string): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, byte) =>
+    byte < 0x20 || byte >= 0x7f || extra.includes(String.fromCharCode(byte)) ? 1 : 0,
+  );
+}
+const URI_ENCODED = encodedSet('"#');
+const HEADER_ENCODED = encodedSet('"#{|}');
+
+function encodedWriter(
+  flags: LogFlags,
+  options: LogFormatOptions,
+  encoded: Uint8Array,
+): BytesWriter {
+  return (out, from, limit, bytes, start, end) => {
+    if (start === end) return writeMissing(out, from, limit, flags, options);
+    let at = from;
+    if (flags.quote) at = putByte(out, at, limit, 0x22);
+    at = putEncoded(out, at, limit, bytes, start, end, encoded);
+    return flags.quote ? putByte(out, at, limit, 0x22) : at;
+  };
+}
+
+function putEncoded(
+  out: Uint8Array,
+  from: number,
+  limit: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  encoded: Uint8Array,
+): number {
+  let at = from;
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i] as number;
+    if (encoded[byte] === 0) {
+      at = putByte(out, at, limit, byte);
+      continue;
+    }
+    if (at + 3 > limit) break;
+    out[at] = 0x23;
+    at = putHex(out, at + 1, limit, byte, 2);
+  }
+  return at;
+}
+
+function captured(
+  variable: string,
+  doc: string,
+  read: (t: Transaction) => Uint8Array | undefined,
+): VariableWriter {
+  return withContext(variable, doc, (_context, flags, options) => {
+    const write = encodedWriter(flags, options, URI_ENCODED);
+    return (t, out, at, limit) => {
+      const value = read(t);
+      return value === undefined
+        ? writeMissing(out, at, limit, flags, options)
+        : write(out, at, limit, value, 0, value.length);
+    };
+  });
+}
+
+type Side = "request" | "response";
+
+function slotsOf(t: Transaction, side: Side): readonly (Uint8Array | undefined)[] {
+  return side === "request" ? t.requestCaptures : t.responseCaptures;
+}
+
+/** `{a|b}`, one field a slot; nothing at all without slots. */
+function captures(variable: string, doc: string, side: Side): VariableWriter {
+  return withContext(variable, doc, (context, flags) => {
+    const lengths = context.proxy?.captures[side] ?? [];
+    return (t, out, from, limit) => {
+      if (lengths.length === 0) return from;
+      const slots = slotsOf(t, side);
+      let at = flags.quote ? putByte(out, from, limit, 0x22) : from;
+      at = putByte(out, at, limit, 0x7b);
+      for (let slot = 0; slot < lengths.length; slot++) {
+        if (slot > 0) at = putByte(out, at, limit, 0x7c);
+        const value = slots[slot];
+        if (value !== undefined)
+          at = putEncoded(out, at, limit, value, 0, value.length, HEADER_ENCODED);
+      }
+      at = putByte(out, at, limit, 0x7d);
+      return flags.quote ? putByte(out, at, limit, 0x22) : at;
+    };
+  });
+}
+
+function captureList(variable: string, doc: string, side: Side): VariableWriter {
+  return withContext(variable, doc, (context, _flags, options) => {
+    const lengths = context.proxy?.captures[side] ?? [];
+    return (t, out, from, limit) => {
+      const slots = slotsOf(t, side);
+      let at = from;
+      for (let slot = 0; slot < lengths.length; slot++) {
+        if (slot > 0) at = putByte(out, at, limit, SPACE);
+        const value = slots[slot];
+        if (value === undefined) {
+          at = writeMissing(
+            out,
+            at,
+            limit,
+            { quote: false, hexadecimal: false, escape: false, binary: false },
+            options,
+          );
+          continue;
+        }
+        at = putByte(out, at, limit, 0x22);
+        at = putEncoded(out, at, limit, value, 0, value.length, HEADER_ENCODED);
+        at = putByte(out, at, limit, 0x22);
+      }
+      return at;
+    };
+  });
+}
