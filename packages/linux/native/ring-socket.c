@@ -124,6 +124,39 @@ static napi_value SendNow(napi_env env, napi_callback_info info) {
   return result(env, send(number(env, a[0]), data, size, number(env, a[3]) | MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
+/* sendMany(fd, bytes, Int32Array of ends, count): datagrams that stand one after the other, at once or not at all;
+ * returns how many went. sendmmsg(2) */
+static napi_value SendMany(napi_env env, napi_callback_info info) {
+  ARGS(4);
+  void *data, *ends;
+  size_t room = bytes(env, a[1], &data), entries = bytes(env, a[2], &ends), count = (size_t)number(env, a[3]);
+  if (count > entries) count = entries;
+  int fd = number(env, a[0]);
+  struct mmsghdr messages[64];
+  struct iovec parts[64];
+  size_t sent = 0, start = 0;
+  while (sent < count) {
+    unsigned batch = 0;
+    for (; batch < 64 && sent + batch < count; batch++) {
+      size_t end = (size_t)((int32_t *)ends)[sent + batch];
+      if (end > room || end < start) {
+        errno = EINVAL;
+        return result(env, -1);
+      }
+      parts[batch] = (struct iovec){(char *)data + start, end - start};
+      memset(&messages[batch], 0, sizeof messages[batch]);
+      messages[batch].msg_hdr.msg_iov = &parts[batch];
+      messages[batch].msg_hdr.msg_iovlen = 1;
+      start = end;
+    }
+    int r = sendmmsg(fd, messages, batch, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (r < 0) return result(env, sent > 0 ? (long)sent : -1);
+    sent += (size_t)r;
+    if ((unsigned)r < batch) break;
+  }
+  return result(env, (long)sent);
+}
+
 /* write(fd, bytes, size) */
 static napi_value Write(napi_env env, napi_callback_info info) {
   ARGS(3);
@@ -221,6 +254,7 @@ napi_value ring_socket_exports(napi_env env, napi_value exports) {
       {"name", Name},             {"closeNow", CloseNow},     {"shutdown", Shutdown},
      
       {"sendNow", SendNow},       {"write", Write},
+      {"sendMany", SendMany},
       {"prepare", Prepare},       {"raiseDescriptorLimit", RaiseDescriptorLimit},
       {"sendDescriptors", SendDescriptors}, {"receiveDescriptors", ReceiveDescriptors},
   };

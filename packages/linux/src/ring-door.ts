@@ -53,6 +53,7 @@ export interface SocketDoor {
   closeNow(fd: number): number;
   shutdown(fd: number, how: number): number;
   sendNow(fd: number, bytes: Uint8Array, size: number, flags: number): number;
+  sendMany(fd: number, bytes: Uint8Array, ends: Int32Array, count: number): number;
   write(fd: number, bytes: Uint8Array, size: number): number;
   prepare(fd: number): number;
   raiseDescriptorLimit(wanted: number): number;

@@ -32,6 +32,7 @@ export {
   raiseDescriptorLimit,
   type SocketRefusal,
   sendDatagram,
+  sendDatagrams,
   setAbortive,
   setKeepalive,
   setNoDelay,

@@ -225,6 +225,19 @@ export function sendDatagram(fd: number, bytes: Uint8Array, size: number): numbe
   return ringDoor().sendNow(fd, bytes, size, 0);
 }
 
+/**
+ * Sends datagrams that stand one after the other in `bytes`, each up to its end: how many went (the rest had no
+ * room), or a negated errno. sendmmsg(2)
+ */
+export function sendDatagrams(
+  fd: number,
+  bytes: Uint8Array,
+  ends: Int32Array,
+  count: number,
+): number {
+  return ringDoor().sendMany(fd, bytes, ends, count);
+}
+
 /** write(2), which for a pipe or terminal may wait: for stdout logs. Bytes written, or a negated errno. */
 export function writeNow(fd: number, bytes: Uint8Array, size: number): number {
   return ringDoor().write(fd, bytes, size);

@@ -1,7 +1,52 @@
-import type { Transaction } from "../core/transaction.ts";
+import type { Template } from "../core/log/template.ts";
+import { CAUSE_NONE, type Transaction } from "../core/transaction.ts";
+import type { LogSink } from "./log-sink.ts";
 
 /** Writes one line for a transaction that is over, without waiting. */
 export interface AccessLog {
   /** @param wallTime Milliseconds since 1970, now. */
   write(transaction: Transaction, wallTime: number): void;
+}
+
+/** How a frontend logs. */
+export interface AccessLogOptions {
+  readonly template: Template;
+  /** `error-log-format`. */
+  readonly errorTemplate: Template | undefined;
+  readonly sinks: readonly LogSink[];
+  /** `option dontlog-normal`: what went well leaves no line. */
+  readonly dontLogNormal: boolean;
+  /** `option log-separate-errors`: what did not goes out at level err. */
+  readonly separateErrors: boolean;
+}
+
+const ERR = 3;
+const INFO = 6;
+/** Longest line made; targets cut it further. */
+const ROOM = 16_384;
+
+/** The log of one frontend of one thread. */
+export function accessLog(options: AccessLogOptions): AccessLog {
+  const { template, errorTemplate, sinks, dontLogNormal, separateErrors } = options;
+  const line = new Uint8Array(ROOM);
+  return {
+    write: (transaction, wallTime) => {
+      if (transaction.logLevel < 0) return;
+      const failed = isFailure(transaction);
+      if (dontLogNormal && !failed) return;
+      const level =
+        transaction.logLevel < 8 ? transaction.logLevel : separateErrors && failed ? ERR : INFO;
+      const format = failed && errorTemplate !== undefined ? errorTemplate : template;
+      const size = format.write(transaction, line, 0, ROOM);
+      for (let i = 0; i < sinks.length; i++)
+        (sinks[i] as LogSink).write(level, line, size, wallTime);
+    },
+  };
+}
+
+/** What HAProxy takes for "not normal". HAProxy configuration manual §4.2, option dontlog-normal. */
+function isFailure(transaction: Transaction): boolean {
+  if (transaction.cause !== CAUSE_NONE || transaction.retries > 0 || transaction.redispatched)
+    return true;
+  return transaction.http && transaction.status >= 500;
 }
