@@ -75,6 +75,12 @@ export class Capture {
     return this.frames.filter(({ time }) => time >= since && time < end);
   }
 
+  /** Leaves out what is older: a long run must not grow. */
+  forget(before: number): void {
+    const next = this.frames.findIndex(({ time }) => time >= before);
+    this.frames.splice(0, next === -1 ? this.frames.length : next);
+  }
+
   /** Writes chosen frames as a pcap file in a folder that lives as long as `use` runs. */
   async withFile<T>(frames: readonly Frame[], use: (path: string) => Promise<T>): Promise<T> {
     const folder = mkdtempSync(join(tmpdir(), "capture-"));

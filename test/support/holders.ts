@@ -44,19 +44,45 @@ export class Holders {
     }
   }
 
-  /** How long, in milliseconds between `since` and `end`, so many hosts held the address: 0 nobody, 2 two at once. */
+  /** How long in all, in milliseconds, so many hosts held the address: 0 nobody, 2 two at once. */
   heldBy(count: number, address: string, since: number, end = now()): number {
+    return this.#spells(count, address, since, end).reduce((sum, spell) => sum + spell, 0);
+  }
+
+  /** The longest time in one piece, in milliseconds, in which so many hosts held the address. */
+  longestHeldBy(count: number, address: string, since: number, end = now()): number {
+    return Math.max(0, ...this.#spells(count, address, since, end));
+  }
+
+  #spells(count: number, address: string, since: number, end: number): number[] {
     const times = this.changes
       .filter((change) => change.address === address && change.time > since && change.time < end)
       .map(({ time }) => time)
       .sort((a, b) => a - b);
-    let sum = 0;
+    const spells: number[] = [];
+    let spell = 0;
     let from = since;
     for (const time of [...times, end]) {
-      if (holdersAt(this.changes, address, from).length === count) sum += time - from;
+      if (holdersAt(this.changes, address, from).length === count) {
+        spell += time - from;
+      } else if (spell > 0) {
+        spells.push(spell / 1000);
+        spell = 0;
+      }
       from = time;
     }
-    return sum / 1000;
+    return [...spells, spell / 1000];
+  }
+
+  /** Leaves out all but the last change of each host and address: a long run must not grow. */
+  forget(): void {
+    const last = new Map<string, AddressChange>();
+    for (const change of this.changes) {
+      const key = `${change.host} ${change.address}`;
+      const known = last.get(key);
+      if (known === undefined || change.time >= known.time) last.set(key, change);
+    }
+    this.changes.splice(0, this.changes.length, ...last.values());
   }
 
   close(): void {
