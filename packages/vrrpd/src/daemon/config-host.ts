@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, realpathSync, statSync } from "node:fs";
+import { isIP } from "node:net";
 import { availableParallelism, hostname, networkInterfaces } from "node:os";
 import { basename, dirname, isAbsolute, resolve } from "node:path";
 import type {
@@ -30,6 +31,7 @@ export function linuxConfigHost(): ConfigHost {
     ownUser: ownUser(),
     findScript,
     routingNumber: routingNumbers(),
+    resolves: once(resolves),
     fileProblem,
     fileMode: (path) => {
       const found = statSync(path, { throwIfNoEntry: false });
@@ -83,6 +85,19 @@ function once<T>(find: (name: string) => T): (name: string) => T {
     if (!known.has(name)) known.set(name, find(name));
     return known.get(name) as T;
   };
+}
+
+/** Asks the name service in a process of its own, since Node resolves names only while its loop runs. */
+function resolves(name: string): boolean {
+  if (isIP(name) !== 0) return true;
+  if (name.startsWith("-")) return false;
+  try {
+    execFileSync("getent", ["ahosts", name], { stdio: "ignore", timeout: 3000 });
+    return true;
+  } catch (error) {
+    // Without getent, or when nobody answers in time, nothing is known against the name.
+    return !(error instanceof Error && "status" in error && error.status === 2);
+  }
 }
 
 /** /etc/passwd first; only a name that is not there asks the name service, which takes a process. */

@@ -15,7 +15,7 @@ export interface LineContext {
   readonly diagnostics: Diagnostics;
   /** Takes the name of an interface that must exist, and where it is written. */
   readonly needInterface: (name: string, at: Statement["words"][0]["at"], what: string) => void;
-  /** Static entries know `track_group` and not `no_track`. */
+  /** Static entries know `track_group`. */
   readonly fixed: boolean;
 }
 
@@ -46,8 +46,7 @@ export function readAddressLine(
   for (let word = words.take(); word !== undefined; word = words.take()) {
     const { text, at } = word;
     if (FLAGS.has(text)) {
-      if (text === "track_group" || (text === "no_track" && context.fixed)) unknown(text, at);
-      else read[FLAG_KEYS[text] ?? "home"] = true;
+      read[FLAG_KEYS[text] ?? "home"] = true;
       continue;
     }
     if (!VALUES.has(text) || (text === "track_group" && !context.fixed)) {

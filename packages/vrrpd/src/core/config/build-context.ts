@@ -12,6 +12,8 @@ export interface BuildContext {
   readonly scriptUserBroken: boolean;
   /** Where the first script stands that runs without enable_script_security, and whether one of them is unsafe. */
   readonly security: { at?: Position; unsafe?: string };
+  /** Which instance uses a name of a macvlan or ipvlan. */
+  readonly vmacNames: Map<string, string>;
 }
 
 /** A missing interface refuses a start, unless interfaces may come and go. keepalived.conf(5), dynamic_interfaces */

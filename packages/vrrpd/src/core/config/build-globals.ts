@@ -94,6 +94,14 @@ export function buildGlobals(
     ...ownGlobals(block),
   };
   checkAffinity(block, host, diagnostics);
+  const server = block.get("smtp_server");
+  if (server !== undefined && !host.resolves(server.host)) {
+    diagnostics.error(
+      "config/bad-value",
+      block.written("smtp_server")?.statement.words[1]?.at,
+      `smtp_server: the name ${server.host} is not known`,
+    );
+  }
   return { globals, block, scriptUserBroken: user.broken };
 }
 

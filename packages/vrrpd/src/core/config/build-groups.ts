@@ -47,6 +47,13 @@ export function buildSyncGroup(
     );
   }
   const lines = blocks[0]?.statement.body ?? [];
+  if (blocks[0] !== undefined && lines.length === 0) {
+    diagnostics.error(
+      "config/empty-group",
+      blocks[0].statement.end ?? blocks[0].at,
+      `sync group ${name.text} names no members`,
+    );
+  }
   const members: string[] = [];
   for (const { words } of lines) {
     const [member, extra] = words;
@@ -207,7 +214,7 @@ export function buildTrackGroup(
   if (before.some((group) => group.name === name.text)) {
     diagnostics.error(
       "config/duplicate-block",
-      statement.end ?? keyword.at,
+      keyword.at,
       `track_group ${name.text} is there already; this one is ignored`,
     );
     return undefined;

@@ -174,7 +174,7 @@ export function buildInstance(
     debug: block.take("debug") ?? 0,
     witness: block.get("witness") ?? globals.vrrp_witness,
   };
-  runChecks({ draft, block, global, context });
+  runChecks({ draft, block, global, context, end: statement.end });
   return draft;
 }
 
@@ -431,7 +431,7 @@ function vmacOf(
 ): Pick<Instance, "use_vmac"> | Record<never, never> {
   const statement = block.written("use_vmac")?.statement;
   if (statement === undefined) return {};
-  const written = readVmac(statement.words.slice(1), context, vrid);
+  const written = readVmac(statement.words.slice(1), context, { instance: block.name, vrid });
   const own = written.macAt !== undefined && strict;
   if (own) {
     context.diagnostics.warning(

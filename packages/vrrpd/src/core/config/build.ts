@@ -45,7 +45,14 @@ export function buildConfig(
 ): Config {
   readBlock(topTable, top, diagnostics);
   const { globals, block: global, scriptUserBroken } = buildGlobals(top, { host, diagnostics });
-  const context: BuildContext = { host, diagnostics, globals, scriptUserBroken, security: {} };
+  const context: BuildContext = {
+    host,
+    diagnostics,
+    globals,
+    scriptUserBroken,
+    security: {},
+    vmacNames: new Map(),
+  };
   const builder = new Builder(top, context, global);
   for (const statement of top) builder.add(statement);
   const config = builder.finish(withScripts(global, context));

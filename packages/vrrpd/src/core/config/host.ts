@@ -32,7 +32,9 @@ export interface ConfigHost {
   findScript(file: string, user: ScriptUser): HostScript;
   /** Numbers of names in rt_tables, rt_protos, rt_realms, rt_scopes, group. */
   routingNumber(table: RoutingNames, name: string): number | undefined;
-  /** For mails: whether a host name resolves is not asked; only whether a file can be opened. */
+  /** Whether a host name has an address; true where that cannot be asked. */
+  resolves(name: string): boolean;
+  /** What stops a file from being read, or the folder it is in from being one; undefined: nothing. */
   fileProblem(path: string, mode: "read" | "folder"): string | undefined;
   /** Mode bits and owner, for key files. */
   fileMode(path: string): { readonly mode: number; readonly uid: number } | undefined;

@@ -13,6 +13,8 @@ export interface InstanceCheck {
   readonly block: Block<typeof instanceTable>;
   readonly global: Block<typeof globalTable>;
   readonly context: BuildContext;
+  /** Where the block ends: keepalived places some of its complaints there. */
+  readonly end: Position | undefined;
   /** Takes back or changes what was written, with a complaint that counts under `-t`. */
   readonly adjust: (keyword: keyof typeof instanceTable, message: string, hint?: string) => void;
   /** Something that refuses a start. */
@@ -75,7 +77,8 @@ function checkVersion({ draft, block, adjust }: InstanceCheck): void {
 }
 
 function checkUnicast(check: InstanceCheck): void {
-  const { draft, block, adjust, refuse } = check;
+  const { draft, block, adjust, refuse, end } = check;
+  const whole = end === undefined ? undefined : `as the block up to line ${end.line} stands`;
   const peers = draft.unicast_peer.length > 0;
   const words = [
     "unicast_src_ip",
@@ -85,7 +88,7 @@ function checkUnicast(check: InstanceCheck): void {
   ] as const;
   const spoken = words.some((word) => block.has(word));
   if (!peers && block.has("unicast_ttl")) {
-    adjust("unicast_ttl", "unicast_ttl has no meaning without unicast_peer; it is ignored");
+    adjust("unicast_ttl", "unicast_ttl has no meaning without unicast_peer; it is ignored", whole);
     draft.unicast_ttl = 255;
   }
   if (!peers && spoken && !draft.unicast_fault_no_peer) {
@@ -101,7 +104,7 @@ function checkUnicast(check: InstanceCheck): void {
     delete draft.mcast_dst_ip;
   }
   if (peers && draft.use_vmac !== undefined && !draft.vmac_xmit_base) {
-    adjust("use_vmac", "unicast with use_vmac needs vmac_xmit_base; goes on with it");
+    adjust("use_vmac", "unicast with use_vmac needs vmac_xmit_base; goes on with it", whole);
     draft.vmac_xmit_base = true;
   }
   if (peers && draft.strict_mode && draft.interface !== undefined) {
@@ -242,7 +245,7 @@ function checkAuthentication({ draft, adjust }: InstanceCheck): void {
 }
 
 /** As many as an advert may name: 255, and what fits into one packet beside the headers. RFC 9568 §5.2 */
-function checkAddresses({ draft, block, context, adjust }: InstanceCheck): void {
+function checkAddresses({ draft, context, adjust }: InstanceCheck): void {
   if (draft.virtual_ipaddress.length === 0) {
     if (draft.no_virtual_ipaddress) return;
     adjust(
@@ -272,7 +275,6 @@ function checkAddresses({ draft, block, context, adjust }: InstanceCheck): void 
     ...draft.virtual_ipaddress_excluded,
   ];
   draft.virtual_ipaddress = draft.virtual_ipaddress.slice(0, room);
-  void block;
 }
 
 function checkVmac({ draft, block, adjust }: InstanceCheck): void {

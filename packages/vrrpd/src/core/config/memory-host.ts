@@ -32,6 +32,7 @@ export function memoryHost(
     ownUser: { name: "root", uid: 0, gid: 0, supplementary: false },
     findScript: (file) => ({ path: file }),
     routingNumber: () => undefined,
+    resolves: () => true,
     fileProblem: () => undefined,
     fileMode: () => undefined,
     ...overrides,

@@ -215,7 +215,6 @@ class RouteReader {
         return;
       }
       case "no_track":
-        if (this.#context.fixed) break;
         this.#noTrack = true;
         return;
       case "track_group":

@@ -183,7 +183,6 @@ class RuleReader {
         };
         return;
       case "no_track":
-        if (this.#context.fixed) break;
         rule.no_track = true;
         return;
       case "track_group":

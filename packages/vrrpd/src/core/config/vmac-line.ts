@@ -20,8 +20,12 @@ export interface WrittenVmac {
 }
 
 /** The words after `use_vmac`. Wrong ones are complained about and left out. keepalived.conf(5), use_vmac */
-export function readVmac(args: readonly Token[], context: BuildContext, vrid: number): WrittenVmac {
-  const { diagnostics } = context;
+export function readVmac(
+  args: readonly Token[],
+  context: BuildContext,
+  { instance, vrid }: { readonly instance: string; readonly vrid: number },
+): WrittenVmac {
+  const { diagnostics, vmacNames } = context;
   const words = new Words(args);
   const read: { name?: Token; mac?: Uint8Array; macAt?: Token; group?: number } = {};
   let notify = false;
@@ -65,7 +69,16 @@ export function readVmac(args: readonly Token[], context: BuildContext, vrid: nu
           token.at,
           `interface ${token.text} exists and is no virtual MAC; the name is ignored`,
         );
-      } else read.name = token;
+      } else if (vmacNames.has(token.text)) {
+        diagnostics.error(
+          "config/duplicate",
+          token.at,
+          `(${vmacNames.get(token.text)}) already uses the macvlan ${token.text}; the name is ignored`,
+        );
+      } else {
+        vmacNames.set(token.text, instance);
+        read.name = token;
+      }
     }
   }
   return { ...read, netlink_notify_msg: notify };
