@@ -4,12 +4,11 @@ import { formatDiagnostic, micros, seededRandom, type Timer } from "@ha/base";
 import {
   enterNetworkNamespace,
   linuxTransport,
-  type NetworkState,
-  openAnnouncer,
   openRouteNetlink,
   openServiceNotifier,
   SystemError,
 } from "@ha/linux";
+import * as kernel from "@ha/linux";
 import type { LoadedConfig } from "../core/config/load.ts";
 import type { Config, Globals } from "../core/config/model.ts";
 import type { Digests } from "../core/ports.ts";
@@ -61,7 +60,6 @@ class Daemon {
   readonly #startedAt = Date.now();
   readonly #pidFiles: PidFile[] = [];
   #runtime: Runtime | undefined;
-  #network: NetworkState | undefined;
   #refusedReload: string | undefined;
   #reloading = false;
   #reloadAgain = false;
@@ -137,7 +135,6 @@ class Daemon {
         ? {}
         : { eventBufferBytes: globals.vrrp_netlink_monitor_rcv_bufs }),
     });
-    this.#network = network;
     log.detail("Registering Kernel netlink reflector");
     const notify = await this.#notifyContext(globals);
     const runtime = new Runtime(config, {
@@ -147,7 +144,7 @@ class Daemon {
       log,
       network,
       transport: linuxTransport,
-      openAnnouncer,
+      openAnnouncer: kernel.openAnnouncer,
       digests,
       notify,
       hooks: {

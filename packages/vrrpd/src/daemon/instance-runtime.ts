@@ -13,7 +13,7 @@ import {
   type RejectedSender,
 } from "@ha/linux";
 import type { Globals, Instance } from "../core/config/model.ts";
-import type { Digests, OutgoingPacket, Ports } from "../core/ports.ts";
+import type { Digests, IncomingPacket, OutgoingPacket, Ports } from "../core/ports.ts";
 import type { Report } from "../core/report.ts";
 import type { FaultReason } from "../core/state.ts";
 import { keepalivedStatistics, type RefusalReason } from "../core/statistics.ts";
@@ -48,6 +48,8 @@ export interface InstanceWorld {
     device: string | undefined,
     answer: (reachable: boolean) => void,
   ) => void;
+  /** Priority 0 was heard as backup. */
+  readonly onFarewell: (instance: InstanceRuntime, from: IpAddress) => void;
   readonly onReport: (instance: InstanceRuntime, report: Report) => void;
   /** The addresses are in place, or gone. */
   readonly onHeld: (instance: InstanceRuntime, held: boolean) => void;
@@ -95,7 +97,7 @@ export class InstanceRuntime {
       receiveBufferBytes: config.kernel_rx_buf_size,
       filter: (): FilterRouter => filterOf(this.router.router),
       source: () => this.source(),
-      receive: (packet) => this.router.receive(packet),
+      receive: (packet) => this.#receive(packet),
       rejected: (sender, more) => this.#rejected(sender, more),
     };
     this.router = new VirtualRouter(
@@ -273,6 +275,19 @@ export class InstanceRuntime {
       faults: [...faults, ...tracking.faults],
       linkUp,
     };
+  }
+
+  /** The core has no report for a farewell heard as backup, and operators look for the line. */
+  #receive(packet: IncomingPacket): void {
+    const { statistics } = this.router;
+    const before = statistics.get("priority-zero-received");
+    this.router.receive(packet);
+    if (
+      statistics.get("priority-zero-received") !== before &&
+      this.router.state.name === "backup"
+    ) {
+      this.#world.onFarewell(this, packet.from);
+    }
   }
 
   #sourceName(): string {

@@ -85,7 +85,7 @@ export class Runtime {
     this.#options = options;
     const { clock, log, network, transport } = options;
     const { globals } = config;
-    this.#limiter = new LogLimiter(clock, (message) => log.warning(message));
+    this.#limiter = new LogLimiter(clock, (message) => log.notice(message));
     this.links = new LinkWatch(network, clock, config.interface_up_down_delays, (name, state) => {
       if (state === "missing") log.info(`Interface ${name} deleted`);
       else log.info(`Netlink reports ${name} ${state}`);
@@ -116,6 +116,11 @@ export class Runtime {
       isVirtual: (address) => this.#virtual.has(formatAddress(address)),
       trackersOf: (instance) => this.#trackersOf(instance),
       witness: (addresses, device, answer) => this.#askWitness(addresses, device, answer),
+      onFarewell: ({ name }, from) =>
+        this.#limiter.write(
+          `${name} farewell ${formatAddress(from)}`,
+          `(${name}) Backup received priority 0 advertisement`,
+        ),
       onReport: (instance, report) => this.#report(instance, report),
       onHeld: options.hooks.onHeld,
       onSend: options.hooks.onSend,

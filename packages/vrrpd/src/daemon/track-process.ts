@@ -1,5 +1,6 @@
-import { type Clock, milliseconds, type Timer } from "@ha/base";
-import { openProcessEvents, type ProcessEvents, type ProcessInfo, readProcesses } from "@ha/linux";
+import { type Clock, milliseconds, type Timer, unreachable } from "@ha/base";
+import * as kernel from "@ha/linux";
+import type { ProcessEvents, ProcessInfo } from "@ha/linux";
 import type { TrackProcess } from "../core/config/model.ts";
 import type { Log } from "./log.ts";
 
@@ -24,6 +25,8 @@ export function matchesProcess(config: TrackProcess, info: ProcessInfo): boolean
       return params.every((param, i) =>
         i === params.length - 1 ? (args[i]?.startsWith(param) ?? false) : args[i] === param,
       );
+    default:
+      return unreachable(match);
   }
 }
 
@@ -58,7 +61,7 @@ export class ProcessTrackers {
   }
 
   start(): void {
-    this.#events = openProcessEvents({
+    this.#events = kernel.openProcessEvents({
       // What a process is called is known after its exec or renaming only, so each event means looking at it.
       onEvent: (event) => {
         if (event.type === "lost") this.#scanSoon();
@@ -105,7 +108,7 @@ export class ProcessTrackers {
   }
 
   #rescan(): void {
-    const all = readProcesses();
+    const all = kernel.readProcesses();
     for (const entry of this.#entries) {
       entry.pids.clear();
       for (const info of all) if (matchesProcess(entry.config, info)) entry.pids.add(info.pid);
@@ -114,7 +117,7 @@ export class ProcessTrackers {
   }
 
   #look(pid: number): void {
-    const [info] = readProcesses([pid]);
+    const [info] = kernel.readProcesses([pid]);
     for (const entry of this.#entries) {
       const matches = info !== undefined && matchesProcess(entry.config, info);
       if (matches === entry.pids.has(pid)) continue;
