@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { hostname, release } from "node:os";
 import { formatDiagnostic, micros, seededRandom, type Timer } from "@ha/base";
+import * as kernel from "@ha/linux";
 import {
   enterNetworkNamespace,
   linuxTransport,
@@ -8,7 +9,6 @@ import {
   openServiceNotifier,
   SystemError,
 } from "@ha/linux";
-import * as kernel from "@ha/linux";
 import type { LoadedConfig } from "../core/config/load.ts";
 import type { Config, Globals } from "../core/config/model.ts";
 import type { Digests } from "../core/ports.ts";

@@ -123,9 +123,10 @@ test("a pipe that nobody empties costs lines and no memory, and never blocks", a
   await new Promise((resolve) => setTimeout(resolve, 500));
   log.info("after");
   await log.flush(2_000);
+  await new Promise((resolve) => setTimeout(resolve, 200));
   reader.kill();
   closeSync(fd);
-  assert.match(text, /\d+ log lines were lost/);
+  assert.match(text.slice(-300), /\d+ log lines were lost/);
 });
 
 test("a log file is opened anew after it was rotated", async () => {

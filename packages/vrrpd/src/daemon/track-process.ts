@@ -1,6 +1,6 @@
 import { type Clock, milliseconds, type Timer, unreachable } from "@ha/base";
-import * as kernel from "@ha/linux";
 import type { ProcessEvents, ProcessInfo } from "@ha/linux";
+import * as kernel from "@ha/linux";
 import type { TrackProcess } from "../core/config/model.ts";
 import type { Log } from "./log.ts";
 
