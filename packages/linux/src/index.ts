@@ -14,12 +14,15 @@ export type {
 } from "./beacon.ts";
 export { winnerProgram } from "./classic-filter.ts";
 export { type DatagramSender, openDatagramSender } from "./datagram.ts";
-export type {
-  Guard,
-  GuardedRouter,
-  GuardOptions,
-  HeldRouter,
-  WinnerFilter,
+export {
+  adoptGuard,
+  type Guard,
+  type GuardedRouter,
+  type GuardOptions,
+  type HeldRouter,
+  type RawNetlinkMessage,
+  startGuard,
+  type WinnerFilter,
 } from "./guard.ts";
 export { type IpHeader, ipPacket } from "./ip-packet.ts";
 export {

@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { after, afterEach, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { ip } from "@ha/base";
+import { openVrrpSocket } from "./raw-socket.ts";
+import type { GuardedDaemonOptions } from "./testing/guarded-daemon.ts";
+import { TwoHosts, until, whyNoNamespace } from "./testing/network-fixture.ts";
+import type { VrrpSocket } from "./vrrp-transport.ts";
+
+const PROGRAM = fileURLToPath(new URL("./testing/guarded-daemon.js", import.meta.url));
+const GROUP = ip("224.0.0.18");
+const VIP = "192.0.2.100";
+
+describe("the guard", { skip: whyNoNamespace() }, () => {
+  let hosts: TwoHosts;
+  let peer: VrrpSocket;
+  const heard: { readonly at: number; readonly priority: number }[] = [];
+  let started: ChildProcess[] = [];
+  const pids = new Set<number>();
+  before(() => {
+    hosts = TwoHosts.create();
+    const index = Number.parseInt(hosts.there("ip -o link show b0"), 10);
+    peer = hosts.asThere(() =>
+      openVrrpSocket({
+        family: 4,
+        interface: { name: "b0", index },
+        groups: [GROUP],
+        onPacket: ({ payload }) =>
+          heard.push({ at: performance.now(), priority: payload[2] as number }),
+        onError: () => undefined,
+      }),
+    );
+  });
+  after(() => {
+    peer.close();
+    hosts.close();
+  });
+  afterEach(() => {
+    for (const child of started) child.kill("SIGKILL");
+    for (const pid of pids) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended already, which is usual.
+      }
+    }
+    started = [];
+    pids.clear();
+    hosts.here("ip addr flush dev a0 to 192.0.2.100/32");
+  });
+
+  function start(more: Partial<GuardedDaemonOptions> = {}): {
+    lines: string[];
+    pid: number;
+    guardPid(): Promise<number>;
+  } {
+    heard.length = 0;
+    const options: GuardedDaemonOptions = {
+      device: "a0",
+      source: "192.0.2.1",
+      address: VIP,
+      intervalMs: 100,
+      heartbeatMs: 150,
+      leaveMs: 400,
+      graceMs: 5_000,
+      successor: "self",
+      ...more,
+    };
+    const child = spawn(process.execPath, [PROGRAM, JSON.stringify(options)], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    started.push(child);
+    const lines: string[] = [];
+    child.stdout?.on("data", (data: Buffer) => {
+      lines.push(...data.toString().split("\n").filter(Boolean));
+      for (const line of lines) {
+        for (const word of line.split(" ").slice(1, 3)) {
+          if (/^(fresh|resumed)/.test(line) && Number(word) > 300) pids.add(Number(word));
+        }
+      }
+    });
+    return {
+      lines,
+      pid: child.pid ?? 0,
+      async guardPid() {
+        await until(() => lines.some((line) => line.startsWith("fresh")), 10_000);
+        return Number(lines.find((line) => line.startsWith("fresh"))?.split(" ")[2]);
+      },
+    };
+  }
+  const hasAddress = (): boolean => hosts.here("ip -4 addr show dev a0").includes(VIP);
+  const longestGap = (): number =>
+    heard.slice(1).reduce((gap, { at }, i) => Math.max(gap, at - (heard[i]?.at ?? at)), 0);
+
+  test("a daemon killed is back in place, and the peer hears adverts all the while", async (context) => {
+    const daemon = start();
+    const guard = await daemon.guardPid();
+    await until(() => heard.length > 3);
+    heard.splice(0, heard.length - 1);
+    process.kill(daemon.pid, "SIGKILL");
+    await until(() => daemon.lines.some((line) => line.startsWith("resumed")), 10_000);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    const resumed = daemon.lines.find((line) => line.startsWith("resumed")) ?? "";
+    assert.match(resumed, new RegExp(`from ${daemon.pid}$`));
+    assert.ok(Number(resumed.split(" ")[2]) > 0, resumed);
+    context.diagnostic(`longest gap ${longestGap().toFixed(1)} ms at 100 ms; ${resumed}`);
+    assert.ok(longestGap() < 250, `${longestGap()}`);
+    assert.ok(heard.every(({ priority }) => priority === 100));
+    assert.equal(hasAddress(), true);
+    const status = readFileSync(`/proc/${guard}/status`, "utf8");
+    const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
+    context.diagnostic(`guard: ${rss} KB resident`);
+    assert.ok(rss < 4_096);
+    assert.match(status, /VmLck:\s+[1-9]/);
+  });
+
+  test("a daemon that hangs is killed at the missed heartbeat and back in place", async (context) => {
+    const daemon = start();
+    await daemon.guardPid();
+    await until(() => heard.length > 3);
+    // The last one counts for the gap.
+    heard.splice(0, heard.length - 1);
+    process.kill(daemon.pid, "SIGSTOP");
+    await until(() => daemon.lines.some((line) => line.startsWith("resumed")), 10_000);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    context.diagnostic(`longest gap ${longestGap().toFixed(1)} ms at 100 ms, heartbeat 150 ms`);
+    assert.ok(longestGap() < 350, `${longestGap()}`);
+    assert.ok(heard.every(({ priority }) => priority === 100));
+    assert.equal(hasAddress(), true);
+    assert.equal(started[0]?.signalCode ?? "SIGKILL", "SIGKILL");
+  });
+
+  test("without a successor it says farewell twice and removes the address when nobody comes", async () => {
+    const daemon = start({ successor: "none" });
+    await daemon.guardPid();
+    await until(() => heard.length > 3);
+    heard.length = 0;
+    const start0 = performance.now();
+    process.kill(daemon.pid, "SIGKILL");
+    await until(() => heard.filter(({ priority }) => priority === 0).length === 2);
+    assert.ok(performance.now() - start0 < 100);
+    assert.equal(hasAddress(), true);
+    await until(() => !hasAddress());
+    const took = performance.now() - start0;
+    assert.ok(took > 380 && took < 900, `${took}`);
+    assert.equal(heard.length, 2);
+  });
+
+  test("the address goes 10 ms after another's advert, and not before", async (context) => {
+    const daemon = start({ successor: "none", leaveMs: 3_000 });
+    await daemon.guardPid();
+    await until(() => heard.length > 3);
+    process.kill(daemon.pid, "SIGKILL");
+    await until(() => heard.some(({ priority }) => priority === 0));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(hasAddress(), true);
+    const winner = Uint8Array.from([0x31, 51, 90, 1, 0, 10, 0, 0, 192, 0, 2, 100]);
+    peer.send(Uint8Array.from([0x31, 52, 90, 1, 0, 10, 0, 0, 192, 0, 2, 100]), {
+      source: ip("192.0.2.2"),
+      destination: GROUP,
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(hasAddress(), true, "another virtual router's advert is no winner");
+    const start0 = performance.now();
+    peer.send(winner, { source: ip("192.0.2.2"), destination: GROUP });
+    await until(() => !hasAddress());
+    const took = performance.now() - start0;
+    context.diagnostic(`address gone ${took.toFixed(1)} ms after the winner's advert`);
+    assert.ok(took >= 10 && took < 200, `${took}`);
+  });
+
+  test("a daemon not back in time is left for good", async () => {
+    const daemon = start({ successor: ["/bin/sleep", "60"], graceMs: 200 });
+    await daemon.guardPid();
+    await until(() => heard.length > 3);
+    heard.length = 0;
+    process.kill(daemon.pid, "SIGKILL");
+    await until(() => heard.filter(({ priority }) => priority === 0).length === 2);
+    assert.ok(heard.filter(({ priority }) => priority === 100).length >= 1);
+    await until(() => !hasAddress());
+  });
+
+  test("a second death within the window leaves at once", async () => {
+    const daemon = start();
+    await daemon.guardPid();
+    await until(() => heard.length > 3);
+    process.kill(daemon.pid, "SIGKILL");
+    await until(() => daemon.lines.some((line) => line.startsWith("resumed")), 10_000);
+    const successor = Number(
+      daemon.lines.find((line) => line.startsWith("resumed"))?.split(" ")[1],
+    );
+    heard.length = 0;
+    process.kill(successor, "SIGKILL");
+    await until(() => heard.filter(({ priority }) => priority === 0).length === 2);
+    await until(() => !hasAddress());
+  });
+
+  test("another master heard while the daemon is away ends the guard's adverts", async () => {
+    const daemon = start({ successor: ["/bin/sleep", "60"] });
+    await daemon.guardPid();
+    await until(() => heard.length > 3);
+    process.kill(daemon.pid, "SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    peer.send(Uint8Array.from([0x31, 51, 200, 1, 0, 10, 0, 0, 192, 0, 2, 100]), {
+      source: ip("192.0.2.2"),
+      destination: GROUP,
+    });
+    await until(() => !hasAddress());
+    heard.length = 0;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(heard.length, 0);
+  });
+
+  test("TERM and INT do not move the guard, and an orderly stop ends it", async () => {
+    const daemon = start();
+    const guard = await daemon.guardPid();
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.kill(guard, signal);
+    await until(() => heard.length > 5);
+    process.kill(daemon.pid, "SIGTERM");
+    await until(() => !isRunning(guard));
+    assert.equal(hasAddress(), false);
+    assert.ok(heard.every(({ priority }) => priority === 100));
+  });
+
+  test("a guard that is asked to passes signals on", async () => {
+    const daemon = start({ forwardSignals: true });
+    const guard = await daemon.guardPid();
+    await until(() => heard.length > 3);
+    process.kill(guard, "SIGTERM");
+    await until(() => daemon.lines.some((line) => line.startsWith("stopping")));
+    await until(() => !isRunning(guard));
+  });
+
+  test("a guard that dies is told to the daemon", async () => {
+    const daemon = start();
+    const guard = await daemon.guardPid();
+    process.kill(guard, "SIGKILL");
+    await until(() => daemon.lines.some((line) => line.startsWith("guard-gone")));
+  });
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
