@@ -1,10 +1,10 @@
 import { createHmac } from "node:crypto";
 import { hostname, release } from "node:os";
 import { formatDiagnostic, micros, seededRandom, type Timer } from "@ha/base";
-import * as kernel from "@ha/linux";
 import {
   enterNetworkNamespace,
   linuxTransport,
+  openPacketSocket,
   openRouteNetlink,
   openServiceNotifier,
   SystemError,
@@ -144,7 +144,7 @@ class Daemon {
       log,
       network,
       transport: linuxTransport,
-      openAnnouncer: kernel.openAnnouncer,
+      openAnnouncer: openPacketSocket,
       digests,
       notify,
       hooks: {

@@ -6,12 +6,16 @@ import type { FoundFiles } from "../core/config/host.ts";
 export function findFiles(pattern: string, folder: string): FoundFiles {
   const files: string[] = [];
   const unmatched: string[] = [];
+  let folderMissing = false;
   for (const alternative of expandBraces(pattern)) {
-    const found = matches(resolve(folder === "" ? "." : folder, alternative)).filter(isReadable);
+    const path = resolve(folder === "" ? "." : folder, alternative);
+    const found = matches(path).filter(isReadable);
+    const fixed = /^(.*?)\/[^/]*[*?[]/.exec(path)?.[1];
+    if (fixed !== undefined && !isFolder(fixed === "" ? "/" : fixed)) folderMissing = true;
     if (found.length === 0) unmatched.push(alternative);
     files.push(...found);
   }
-  return { files, unmatched };
+  return { files, unmatched, folderMissing };
 }
 
 const MOST_ALTERNATIVES = 1000;
@@ -83,4 +87,8 @@ function list(folder: string): string[] {
 
 function isReadable(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }

@@ -115,7 +115,7 @@ test("a pipe that nobody empties costs lines and no memory, and never blocks", a
   for (let i = 0; i < 50_000; i++) log.info("x".repeat(100));
   assert.ok(performance.now() - begin < 2_000);
   // Somebody reads at last: what was kept comes, and the number of what was not.
-  const reader = spawn("head", ["-c", "1100000", path], { stdio: ["ignore", "pipe", "ignore"] });
+  const reader = spawn("cat", [path], { stdio: ["ignore", "pipe", "ignore"] });
   let text = "";
   reader.stdout.on("data", (chunk: Buffer) => {
     text += chunk.toString();
