@@ -15,6 +15,14 @@ export interface PreparedAdverts {
   readonly farewell: readonly (readonly OutgoingPacket[])[];
   /** Whether the bytes stay good for ever: false where HMAC or AH bind them to time or number. */
   readonly repeatable: boolean;
+  /** What the successor of this process must go on from (`VirtualRouter.continueFrom`), lest peers see a replay. */
+  readonly sequences: Sequences;
+}
+
+/** The last sequence numbers that are used up, or may be. */
+export interface Sequences {
+  readonly hmac: Sequence | undefined;
+  readonly ah: number;
 }
 
 export interface EncodeContext {
@@ -85,8 +93,9 @@ export class AdvertEncoder {
     );
     const last = repeatable ? 0 : count;
     const farewell = [at(last, "farewell", 0), at(last, "farewell", 0)];
+    const sequences: Sequences = { hmac: this.#hmacSequence, ah: this.#ahSequence };
     [this.#hmacSequence, this.#ahSequence, this.#identification] = saved;
-    return { adverts, farewell, repeatable };
+    return { adverts, farewell, repeatable, sequences };
   }
 
   /** So many prepared adverts have gone out. */
@@ -95,13 +104,10 @@ export class AdvertEncoder {
     this.#identification += count * destinations;
   }
 
-  /** For `/run`: what a successor must not fall behind of. */
-  get ahSequence(): number {
-    return this.#ahSequence;
-  }
-
-  set ahSequence(value: number) {
-    this.#ahSequence = value;
+  /** What a predecessor may have sent lies behind us. */
+  continueFrom({ hmac, ah }: Sequences): void {
+    this.#hmacSequence = hmac;
+    this.#ahSequence = ah;
   }
 
   #seal(

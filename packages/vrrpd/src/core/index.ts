@@ -8,7 +8,7 @@ export {
   encodeAdvert,
   type WireForm,
 } from "./advert.ts";
-export { AdvertEncoder, type PreparedAdverts } from "./advert-encoder.ts";
+export { AdvertEncoder, type PreparedAdverts, type Sequences } from "./advert-encoder.ts";
 export { AH_SIZE, type AhError, openAh, type SignedHeader, sealWithAh } from "./ah.ts";
 export type * from "./config/host.ts";
 export type * from "./config/model.ts";

@@ -1,7 +1,12 @@
 import { type IpAddress, type Micros, micros, type Timer } from "@ha/base";
 import { Admission } from "./admission.ts";
 import { decodeAdvert } from "./advert.ts";
-import { AdvertEncoder, type EncodeContext, type PreparedAdverts } from "./advert-encoder.ts";
+import {
+  AdvertEncoder,
+  type EncodeContext,
+  type PreparedAdverts,
+  type Sequences,
+} from "./advert-encoder.ts";
 import { AH_SIZE } from "./ah.ts";
 import { type Action, type AdvertKind, type Event, type Standing, step } from "./machine.ts";
 import type { IncomingPacket, Ports } from "./ports.ts";
@@ -150,10 +155,7 @@ export class VirtualRouter {
   receive(packet: IncomingPacket): void {
     const { clock, utc } = this.#ports;
     const now = clock.now();
-    // After a pause packets may be read before timers fire: wake first, then listen.
-    const due = this.#slots.advert.deadline;
-    if (due !== undefined && now > due) this.#checkPause(due, now);
-
+    this.#wake(now);
     const result = this.#admission.admit(this.#router, packet, {
       source: this.#standing.source,
       utc,
@@ -233,6 +235,11 @@ export class VirtualRouter {
       count,
       destination.type === "unicast" ? destination.peers.length : 1,
     );
+  }
+
+  /** Before the start: what a predecessor's prepared adverts have used up. */
+  continueFrom(sequences: Sequences): void {
+    this.#encoder.continueFrom(sequences);
   }
 
   /** Adverts to be sent while this process is away, at the present priority. */
@@ -430,7 +437,14 @@ export class VirtualRouter {
     return true;
   }
 
+  /** After a pause other things may come before timers: wake first. */
+  #wake(now: Micros): void {
+    const due = this.#slots.advert.deadline;
+    if (due !== undefined && now > due) this.#checkPause(due, now);
+  }
+
   #apply(reportFaults: boolean): void {
+    this.#wake(this.#ports.clock.now());
     const before = this.#standing;
     this.#refreshStanding();
     const after = this.#standing;

@@ -98,6 +98,12 @@ export class SafetyChecks {
       take();
       return;
     }
+    // What an overdue timer brings about is not the packet's doing.
+    for (const [, deadline] of router.timers()) {
+      if (deadline >= this.#now) continue;
+      take();
+      return;
+    }
     const before = fingerprint(seat);
     const sent = this.#lan.packets;
     take();
@@ -298,13 +304,14 @@ export class SafetyChecks {
     const grace = micros(this.#downTime() + this.#interval() + SLACK);
     const long = this.#now - grace;
     if (this.#networkDisturbedAt > long || this.#disturbedSince(host, long)) return;
+    // A farewell hurries all, whoever else is master.
+    if (this.#lan.hosts.some(({ lastFarewell }) => (lastFarewell ?? long) > long)) return;
     for (const other of this.#lan.hosts) {
       const rival = other.seats[seat.index];
       if (other === host || rival === undefined || !speaks(rival) || !other.running) continue;
       if ((this.#masterSince.get(rival) ?? this.#now) > long) continue;
       if (this.#disturbedSince(other, long)) continue;
       if (!this.#lan.hears(other, host) || !rival.linkUp || !seat.linkUp) continue;
-      if ((other.lastFarewell ?? long) > long) continue;
       if (other.options.kind === "keepalived" && this.attackedAt > long) continue;
       this.#count(5);
       const lower = !betterClaim(seat, rival);

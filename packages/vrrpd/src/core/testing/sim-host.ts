@@ -7,7 +7,7 @@ import {
   seconds,
   type Timer,
 } from "@ha/base";
-import type { PreparedAdverts } from "../advert-encoder.ts";
+import type { PreparedAdverts, Sequences } from "../advert-encoder.ts";
 import { step } from "../machine.ts";
 import type { Digests, IncomingPacket, OutgoingPacket, Ports } from "../ports.ts";
 import type { Report } from "../report.ts";
@@ -112,7 +112,13 @@ export class SimHost {
     return seat?.router?.standing.priority ?? 0;
   }
 
-  start({ resume }: { resume?: ResumeRecord | undefined } = {}): void {
+  start({
+    resume,
+    sequences = [],
+  }: {
+    resume?: ResumeRecord | undefined;
+    sequences?: readonly (Sequences | undefined)[];
+  } = {}): void {
     if (this.#process === "running") return;
     this.#process = "running";
     this.#socket = [];
@@ -134,6 +140,8 @@ export class SimHost {
         seat.holds &&
         mayResume(resume, { router: seat.settings, now: this.#clock.now(), bootId: "boot" });
       seat.guarded = false;
+      const used = sequences[seat.index];
+      if (used !== undefined) seat.router?.continueFrom(used);
       if (may) this.#lastResume = this.#clock.now();
       seat.router?.start({ resume: may });
     }
@@ -186,7 +194,10 @@ export class SimHost {
           : undefined;
       if (left) this.#finishGuard();
       this.#lan.disturb("restart");
-      this.start({ resume: record });
+      const sequences = this.seats.map(
+        (seat) => prepared.find((one) => one.seat === seat)?.adverts?.sequences,
+      );
+      this.start({ resume: record, sequences });
     });
   }
 
@@ -297,8 +308,10 @@ export class SimHost {
       if (stale && wasMaster && this.options.kind === "ours") this.staleAdverts = 0;
       // Whether timers or sockets come first is chance.
       if (this.#lan.random.next() < 0.5) this.#drain();
+      if (this.#lan.random.next() < 0.5) this.#tell();
       this.#clock.resume();
       this.#drain();
+      this.#tell();
       this.#lan.changed(this);
     });
   }
@@ -329,7 +342,7 @@ export class SimHost {
   }
 
   #tell(): void {
-    if (this.#process !== "running") return;
+    if (!this.running) return;
     for (const seat of this.seats) seat.router?.update(this.#circumstances(seat));
   }
 
