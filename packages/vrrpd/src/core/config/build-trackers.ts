@@ -1,4 +1,11 @@
-import { type Micros, micros, type Statement, seconds, type Token } from "@ha/base";
+import {
+  compareAddresses,
+  type Micros,
+  micros,
+  type Statement,
+  seconds,
+  type Token,
+} from "@ha/base";
 import { type Block, readBlock } from "./block.ts";
 import { type BuildContext, findScriptUser } from "./build-context.ts";
 import { commandTokens, defaultScriptUser, noteSecurity, readCommand } from "./build-script.ts";
@@ -221,32 +228,33 @@ export function buildTrackFile(statement: Statement, context: BuildContext): Tra
 
 export function buildBfd(
   statement: Statement,
+  before: readonly BfdInstance[],
   context: BuildContext,
 ): (BfdInstance & { readonly forVrrp: boolean }) | undefined {
   const { diagnostics } = context;
   const [keyword, name] = statement.words;
   if (name === undefined) return undefined;
+  const refuse = (message: string, at = keyword.at): undefined => {
+    diagnostics.error("config/bfd", at, `bfd_instance ${name.text}: ${message}; it is ignored`);
+    return undefined;
+  };
+  if (name.text.length > 31) return refuse("the name is longer than 31 characters", name.at);
+  if (before.some((bfd) => bfd.name === name.text)) return refuse("it is there already");
   const block = readBlock(bfdTable, statement.body ?? [], diagnostics, { at: keyword.at });
   const neighbor = block.get("neighbor_ip") ?? block.get("neighbour_ip");
   const end = statement.end ?? keyword.at;
   if (neighbor === undefined) {
-    if (!block.has("neighbor_ip")) {
-      diagnostics.error(
-        "config/bfd",
-        end,
-        `bfd_instance ${name.text} has no neighbor_ip; it is ignored`,
-      );
-    }
-    return undefined;
+    const wrong = (statement.body ?? []).some(({ words: [word] }) =>
+      /^neighbou?r_ip$/.test(word.text),
+    );
+    return wrong ? undefined : refuse("it has no neighbor_ip", end);
+  }
+  if (before.some((bfd) => compareAddresses(bfd.neighbor_ip, neighbor) === 0)) {
+    return refuse("another session has the same neighbor_ip", end);
   }
   const source = block.get("source_ip");
   if (source !== undefined && source.family !== neighbor.family) {
-    diagnostics.error(
-      "config/bfd",
-      end,
-      `neighbor_ip and source_ip of bfd_instance ${name.text} are of two families; it is ignored`,
-    );
-    return undefined;
+    return refuse("neighbor_ip and source_ip are of two families", end);
   }
   const ten = 10_000;
   return {

@@ -113,7 +113,7 @@ class Builder {
         keep(buildTrackFile(statement, context), this.#files, this.#trackers.files);
         return;
       case "bfd_instance":
-        keep(buildBfd(statement, context), this.#bfds, this.#trackers.bfds);
+        keep(buildBfd(statement, this.#bfds, context), this.#bfds, this.#trackers.bfds);
         return;
       case "track_group": {
         const group = buildTrackGroup(statement, this.#trackGroups, context);

@@ -1,5 +1,5 @@
 import { type Diagnostics, type Position, type Random, seededRandom } from "@ha/base";
-import type { ConfigHost } from "./host.ts";
+import type { ConfigHost, FoundFiles } from "./host.ts";
 import { type IncludeCheck, type IncludeChecks, includeOf, readIncludeChecks } from "./include.ts";
 import type { Limits } from "./limits.ts";
 import { type ListValues, readSequence } from "./sequence.ts";
@@ -349,21 +349,15 @@ class Expander {
       }
     }
     if (found.unmatched.length === 0) return;
-    const missing = found.files.length === 0;
-    const brace = found.unmatched.length > 1 || !missing;
-    const wild = /[*?[]/.test(include.pattern);
-    const fatal =
-      (missing && (wild ? checks.has("wildcard_match") : checks.has("match"))) ||
-      (brace && checks.has("brace_match"));
     const message = `no file matches '${found.unmatched.join("', '")}'`;
-    if (fatal) {
+    if (isMissing(include.pattern, found, checks)) {
       diagnostics.error(
         "config/include-missing",
         at,
         message,
-        "create the file, or write: include",
+        "create the file, or write include where it may be missing",
       );
-    } else if (!wild || missing) {
+    } else if (found.files.length === 0 || !/[*?[]/.test(include.pattern)) {
       diagnostics.warning("config/include-skipped", at, message);
     }
   }
@@ -393,6 +387,17 @@ class Expander {
     this.#stopped = true;
     this.#options.diagnostics.error("config/limit", at, message, hint);
   }
+}
+
+/** By which checks a file that is not there is an error. observed: keepalived 2.2.7 */
+function isMissing(pattern: string, found: FoundFiles, checks: IncludeChecks): boolean {
+  if (/[*?[]/.test(pattern)) {
+    return (
+      (found.files.length === 0 && checks.has("wildcard_match")) ||
+      (found.folderMissing && checks.has("match"))
+    );
+  }
+  return checks.has(/\{.*\}/.test(pattern) ? "brace_match" : "match");
 }
 
 /** `${NAME words}` or `$NAME`. */

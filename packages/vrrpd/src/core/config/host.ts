@@ -45,6 +45,8 @@ export interface FoundFiles {
   readonly files: readonly string[];
   /** Alternatives of the pattern that no file matches. */
   readonly unmatched: readonly string[];
+  /** The folder in which a wildcard would be looked for is not there. */
+  readonly folderMissing: boolean;
 }
 
 export type RoutingNames = "tables" | "protocols" | "realms" | "scopes" | "groups" | "dsfield";

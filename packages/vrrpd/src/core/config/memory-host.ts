@@ -13,8 +13,8 @@ export function memoryHost(
     glob: (pattern, folder) => {
       const path = pattern.startsWith("/") ? pattern : `${folder}/${pattern}`;
       return Object.hasOwn(files, path)
-        ? { files: [path], unmatched: [] }
-        : { files: [], unmatched: [pattern] };
+        ? { files: [path], unmatched: [], folderMissing: false }
+        : { files: [], unmatched: [pattern], folderMissing: false };
     },
     folderOf: (file) => file.replace(/\/[^/]*$/s, ""),
     hostName: "localhost",

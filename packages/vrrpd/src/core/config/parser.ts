@@ -21,6 +21,8 @@ class Parser {
   readonly #diagnostics: Diagnostics;
   readonly #blockDepth: number;
   #next = 0;
+  /** How many braces of the whole are never closed. */
+  #balance = 0;
   #tooDeep = false;
   readonly #seen = new Map<string, Position>();
 
@@ -28,6 +30,10 @@ class Parser {
     this.#pieces = pieces;
     this.#diagnostics = diagnostics;
     this.#blockDepth = blockDepth;
+    for (const { kind } of pieces) {
+      if (kind === "open") this.#balance++;
+      else if (kind === "close") this.#balance--;
+    }
   }
 
   /** Statements up to the `}` of `block`, or for the file itself up to its end. */
@@ -85,6 +91,11 @@ class Parser {
       this.#skipBlock();
       return undefined;
     }
+    if (known.body === "lines") {
+      // keepalived reads values up to the next } even where their { is missing.
+      if (this.#pieces[this.#next]?.kind === "open") this.#next++;
+      return this.#closed(words, text, this.#lines(head));
+    }
     if (!this.#opens(head)) return { words, text, body: [] };
     if (depth >= this.#blockDepth) {
       if (!this.#tooDeep) {
@@ -104,8 +115,10 @@ class Parser {
       this.#skipBlock();
       return { words, text, body: [] };
     }
-    const body =
-      known.body === "lines" ? this.#lines(head) : this.statements(known.body, head, depth + 1);
+    return this.#closed(words, text, this.statements(known.body, head, depth + 1));
+  }
+
+  #closed(words: readonly [Token, ...Token[]], text: string, body: Statement[]): Statement {
     const last = this.#pieces[this.#next - 1];
     return last?.kind === "close" ? { words, text, body, end: last.at } : { words, text, body };
   }
@@ -198,6 +211,9 @@ class Parser {
   }
 
   #unclosed(head: Token): void {
+    // A block that began without its { may have taken the } of the one around it: keepalived only counts braces.
+    if (this.#balance <= 0) return;
+    this.#balance--;
     this.#diagnostics.error(
       "config/missing-brace",
       head.at,
