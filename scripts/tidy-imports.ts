@@ -99,7 +99,8 @@ function problemOf(specifier: string, path: string, part: Part): string | undefi
   if (specifier.startsWith("@ha/")) {
     // A package may have more than one entry: `@ha/linux/ring` is `@ha/linux`'s.
     const allowed = part.packages.some(
-      (name) => specifier === name || (specifier === "@ha/linux/ring" && name === "@ha/linux"),
+      (name) =>
+        specifier === name || (specifier.startsWith(`${name}/`) && !specifier.endsWith("/testing")),
     );
     if (allowed) return undefined;
     if (test && TEST_PACKAGES.includes(specifier)) return undefined;
