@@ -119,7 +119,7 @@ export async function loadConfiguration(
   files: readonly SourceFile[],
 ): Promise<LoadedConfig> {
   const host = createConfigHost();
-  const { createLineCompiler } = await import("../core/config/rule-compiler.ts");
+  const { checkRules } = await import("../core/config/rule-check.ts");
   const pending = readConfig(files, {
     host:
       command.localPeer === undefined ? host : { ...host, hostname: configText(command.localPeer) },
@@ -131,7 +131,7 @@ export async function loadConfiguration(
     features: FEATURES,
     enabled: ENABLED,
     sslLibrary: sslLibrary(),
-    compiler: createLineCompiler,
+    checkRules,
   });
   if (pending.names.length > 0) await resolveNames(pending.names);
   return pending.finish();

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, getHashes, X509Certificate } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { fstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
@@ -53,6 +53,7 @@ export function createConfigHost(): ConfigHost {
         return false;
       }
     },
+    isDigest: (name) => getHashes().includes(name.toLowerCase()) || getHashes().includes(name),
     checkPem,
   };
 }

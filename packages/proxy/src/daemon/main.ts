@@ -31,8 +31,9 @@ switch (command.mode) {
     process.exitCode = await dumpConfiguration(command);
     break;
   }
-  case "run":
-    process.stderr.write("lbproxy: serving is being built; -c checks a configuration\n");
-    process.exitCode = 1;
+  case "run": {
+    const { serve } = await import("./serve.ts");
+    await serve(command);
     break;
+  }
 }

@@ -1,0 +1,192 @@
+import type { Diagnostics } from "@ha/base";
+import { type Executor, openRing, type Ring } from "@ha/linux/ring";
+import type { Config } from "../core/config/model.ts";
+import type { LogTarget } from "../core/config/section-model.ts";
+import { DEFAULT_MAX_FIELDS } from "../core/http/head.ts";
+import type { World } from "../core/sample/world.ts";
+import { Statistics } from "../core/statistics.ts";
+import { messageRoom } from "./connection.ts";
+import { DataPlane } from "./data-plane.ts";
+import { Listener } from "./listener.ts";
+import { LogRing, LogSink } from "./log-sink.ts";
+import {
+  buildRuntime,
+  createWorld,
+  numberProxies,
+  type SharedState,
+  statisticsLayout,
+} from "./runtime-build.ts";
+import { addressRoom } from "./server-address.ts";
+
+/** Gathered sends under way at once; beyond it parts go one by one. */
+const MESSAGES = 2_048;
+
+/** What a thread needs to run. */
+export interface WorkerOptions {
+  readonly config: Config;
+  /** 1-based. */
+  readonly thread: number;
+  readonly executor: Executor | "auto";
+  /** Of the process: `Limits.connections` and the like. */
+  readonly limits: { readonly maxconn: number; readonly connections: Int32Array };
+  /** Undefined in the first thread, which makes it. */
+  readonly shared: SharedState | undefined;
+  readonly statistics: SharedArrayBuffer;
+}
+
+/** One thread of the data plane: its ring, its connections, its compiled configuration. */
+export interface Worker {
+  readonly ring: Ring;
+  readonly plane: DataPlane;
+  readonly world: World;
+  readonly listeners: readonly Listener[];
+  readonly rings: ReadonlyMap<string, LogRing>;
+  readonly diagnostics: Diagnostics;
+  /** The sink of a log target, opened. Shared between frontends with the same line. */
+  sinkFor(target: LogTarget): LogSink;
+  /** Adds a listening socket to a frontend. Accepting begins with its `start`. */
+  listen(frontend: number, bind: number, fd: number): Listener;
+  /** Begins to accept on every listener, and to run. */
+  start(): void;
+  /** Accepts no more; ends idle clients. `isDrained` tells when all others have ended. */
+  softStop(): void;
+  readonly isDrained: boolean;
+  /** Ends every connection. */
+  kill(): void;
+}
+
+export function createWorker(options: WorkerOptions): Worker {
+  const { config, limits } = options;
+  const proxies = numberProxies(config);
+  const servers = proxies.reduce((sum, { backend }) => sum + (backend?.servers.length ?? 0), 0);
+  const messagesAt = 0;
+  const addressesAt = messageRoom(MESSAGES);
+  const addressesSize = addressRoom(servers);
+  const tune = (name: string, otherwise: number) => {
+    const value = config.global.tune.get(name);
+    return typeof value === "number" ? value : otherwise;
+  };
+  const ring = openRing({
+    executor: options.executor,
+    smallSize: tune("tune.bufsize", 16_384),
+    smallCount: Math.min(65_535, Math.max(2_048, limits.maxconn * 2 + 512)),
+    largeCount: 128,
+    spareSize: addressesAt + addressesSize,
+  });
+  const base = ring.spareOffset;
+  const plane = new DataPlane(ring, new Statistics(statisticsLayout(proxies), options.statistics), {
+    messagesAt: base + messagesAt,
+    messages: MESSAGES,
+    addressesAt: base + addressesAt,
+    addressesSize,
+    maxFields: tune("tune.http.maxhdr", DEFAULT_MAX_FIELDS),
+  });
+  const rings = new Map(
+    [...config.rings].map(([name, section]) => [name, new LogRing(name, section.sizeBytes)]),
+  );
+  const world = createWorld(
+    config,
+    proxies,
+    {
+      thread: options.thread,
+      environment: config.global.environment,
+      wallTime: () => ring.wallTime,
+      isStopping: () => plane.isStopping,
+      debug: (sink, line) => debug(rings, sink, line),
+    },
+    options.shared,
+  );
+  const sinks = new Map<LogTarget, LogSink>();
+  const sinkFor = (target: LogTarget): LogSink => {
+    const known = sinks.get(target);
+    if (known !== undefined) return known;
+    const { destination } = target;
+    const sink = new LogSink(
+      target,
+      {
+        tag: config.global.logTag ?? "haproxy",
+        pid: process.pid,
+        hostname: hostnameOf(config, world.ports.hostname),
+      },
+      destination.kind === "ring" ? rings.get(destination.name) : undefined,
+    );
+    sink.open();
+    sinks.set(target, sink);
+    return sink;
+  };
+  const diagnostics = buildRuntime(config, proxies, world, plane, sinkFor);
+  const listeners: Listener[] = [];
+  ring.onTurn(() => {
+    plane.endTurn();
+    for (const sink of sinks.values()) sink.flush();
+  });
+  return {
+    ring,
+    plane,
+    world,
+    listeners,
+    rings,
+    diagnostics,
+    sinkFor,
+    listen: (frontend, number, fd) => {
+      const runtime = plane.proxies[frontend];
+      const bind = runtime?.frontend?.config.binds[number];
+      if (runtime === undefined || bind === undefined)
+        throw new Error(`no bind ${frontend}/${number}`);
+      return new Listener(plane, runtime, bind, { fd, number, all: listeners }, limits);
+    },
+    start: () => {
+      startPurging(plane);
+      for (const listener of listeners) listener.start();
+      ring.run();
+    },
+    softStop: () => {
+      plane.isStopping = true;
+      for (const listener of listeners) listener.stop();
+      for (const client of [...plane.clients]) client.stopSoon();
+    },
+    get isDrained() {
+      return plane.sessions === 0;
+    },
+    kill: () => {
+      for (const listener of listeners) listener.stop();
+      for (const client of [...plane.clients]) client.kill();
+      for (const { backend } of plane.proxies)
+        for (const pool of backend?.pools ?? []) pool.clear();
+    },
+  };
+}
+
+/** Closes idle server connections nobody needed. Default period 5 s. */
+function startPurging(plane: DataPlane): void {
+  for (const { backend } of plane.proxies) {
+    backend?.pools.forEach((pool, at) => {
+      const delay = (backend.config.servers[at]?.pool.purgeDelay ?? 5_000_000) / 1000;
+      if (delay === 0) return;
+      const timer = plane.wheel.create({
+        timedOut: () => {
+          pool.purge();
+          plane.wheel.set(timer, plane.now + delay);
+        },
+      });
+      plane.wheel.set(timer, plane.now + delay);
+    });
+  }
+}
+
+function hostnameOf(config: Config, own: string): string | undefined {
+  const wanted = config.global.logSendHostname;
+  return wanted === undefined ? undefined : wanted === "" ? own : wanted;
+}
+
+function debug(rings: ReadonlyMap<string, LogRing>, sink: string, line: string): void {
+  const bytes = new TextEncoder().encode(`${line}\n`);
+  const ring = rings.get(sink);
+  if (ring !== undefined) ring.take(bytes, Int32Array.of(bytes.length), 1);
+  else (sink === "stderr" ? process.stderr : process.stdout).write(bytes);
+}
+
+/** Bytes of one thread's statistics. */
+export function statisticsBytes(config: Config): number {
+  return statisticsLayout(numberProxies(config)).bytes;
+}
