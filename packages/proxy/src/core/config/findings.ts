@@ -37,6 +37,14 @@ export class Findings {
     if (finding.severity === "warning") this.#warnings++;
   }
 
+  /** Puts what was found at several goes into the order of the files and their lines. */
+  sortByPlace(files: readonly string[]): void {
+    const order = new Map(files.map((file, i) => [file, i]));
+    const place = ({ at }: Finding): number =>
+      at === undefined ? 0 : (order.get(at.file) ?? files.length) * 1e9 + at.line;
+    this.#list.sort((a, b) => place(a) - place(b));
+  }
+
   /** `parsing [FILE:LINE] : message`. */
   alert(code: Code, at: Position, message: string, hint?: string): void {
     this.put("error", "parsing", code, at, message, hint);

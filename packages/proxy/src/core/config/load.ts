@@ -1,5 +1,4 @@
 import { checkConfig } from "./checks.ts";
-import { type LineCompiler, noCompiler } from "./compiler.ts";
 import type { ConfigDraft, ProxyDraft } from "./draft.ts";
 import { Findings } from "./findings.ts";
 import { emptyGlobal, NEGATION_REFUSED, readGlobalLine } from "./global.ts";
@@ -20,8 +19,8 @@ export interface LoadOptions extends Omit<PreprocessContext, "environment" | "fi
   readonly commandLine: { readonly maxconn: number | undefined };
   /** `-dr`: a server whose name cannot be resolved starts all the same. */
   readonly ignoreUnresolved: boolean;
-  /** Compiles rules as they are read; none takes them unread. */
-  readonly compiler?: (reading: Omit<Reading, "compiler">) => LineCompiler;
+  /** Compiles every rule to check it (`checkRules`), before what concerns more than one line. */
+  readonly checkRules?: (reading: Reading) => void;
 }
 
 /** A configuration that has been read and waits for the addresses of its host names. */
@@ -58,7 +57,7 @@ export function readConfig(files: readonly SourceFile[], options: LoadOptions): 
     stickTables: new Map(),
     later: [],
   };
-  const base: Omit<Reading, "compiler"> = {
+  const reading: Reading = {
     findings,
     host: options.host,
     environment,
@@ -68,27 +67,26 @@ export function readConfig(files: readonly SourceFile[], options: LoadOptions): 
     commandLine: options.commandLine,
     proxy: undefined,
   };
-  const reading: Reading = Object.assign(base, {
-    compiler: options.compiler?.(base) ?? noCompiler,
-  });
   const reader = new SectionReader(reading);
-  const filesWithErrors: string[] = [];
   for (const file of files) {
-    const before = findings.errors;
     const { stopped } = preprocess(file, { ...options, environment, findings }, (words) =>
       reader.statement(words),
     );
     reader.endOfFile();
-    if (findings.errors > before) filesWithErrors.push(file.name);
     if (stopped) break;
   }
   draft.global.environment = environment;
   for (const name of [".FILE", ".LINE", ".SECTION"]) environment.delete(name);
+  const names = files.map(({ name }) => name);
   return {
     names: reading.names,
     finish: () => {
-      const before = findings.errors;
-      const config = checkConfig(reading, { parsedCleanly: before === 0 });
+      options.checkRules?.(reading);
+      findings.sortByPlace(names);
+      const filesWithErrors = [...new Set(names)].filter((name) =>
+        findings.list.some(({ severity, at }) => severity === "error" && at?.file === name),
+      );
+      const config = checkConfig(reading, { parsedCleanly: findings.errors === 0 });
       return { config: findings.errors === 0 ? config : undefined, findings, filesWithErrors };
     },
   };

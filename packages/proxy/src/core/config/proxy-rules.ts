@@ -28,7 +28,6 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
       } else {
         const acl = { at: line.at, name, words: line.from(2) };
         proxy.acls.push(acl);
-        reading.compiler.acl(line, proxy, acl);
       }
     },
   ),
@@ -193,7 +192,6 @@ function addRule(
 ): void {
   const rule = { at: line.at, words: line.from(from) };
   proxy.rules[ruleset].push(rule);
-  reading.compiler.rule(line, proxy, ruleset, rule);
 }
 
 /** Actions after which nothing of the ruleset runs, when no condition stands. */

@@ -45,7 +45,6 @@ export function readStats(line: Line, proxy: ProxyDraft, reading: Reading): void
   const addStatsRule = (ruleset: Ruleset): void => {
     const rule = { at: line.at, words: line.from(2) };
     proxy.rules[ruleset].push(rule);
-    reading.compiler.rule(line, proxy, ruleset, rule);
   };
   const rest = (i: number): string =>
     line

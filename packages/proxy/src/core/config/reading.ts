@@ -1,6 +1,5 @@
 import type { Position } from "@ha/base";
 import { type AddressRules, type ParsedAddress, parseSocketAddress } from "./address.ts";
-import type { LineCompiler } from "./compiler.ts";
 import type { ConfigDraft, ProxyDraft } from "./draft.ts";
 import type { Findings } from "./findings.ts";
 import type { ConfigHost, NameToResolve } from "./host.ts";
@@ -19,8 +18,6 @@ export interface Reading {
   readonly names: NameToResolve[];
   /** `-n` on the command line: the file's global maxconn does not count. */
   readonly commandLine: { readonly maxconn: number | undefined };
-  /** Compiles rules and conditions as they are read. */
-  readonly compiler: LineCompiler;
   /** The section that lines now belong to; undefined outside proxies. */
   proxy: ProxyDraft | undefined;
 }
