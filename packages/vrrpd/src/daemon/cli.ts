@@ -51,6 +51,8 @@ export interface CliOptions {
   readonly strict: boolean;
   /** Ours: say what follows from the file. */
   readonly explain: boolean;
+  /** Ours: priorities of the other routers, or their configuration files, for `--explain`. */
+  readonly peers: readonly string[];
   readonly logFormat?: "text" | "json";
 }
 
@@ -64,7 +66,10 @@ interface Option {
   readonly set: (options: Settable, value: string | undefined) => string | undefined;
 }
 
-type Settable = { -readonly [K in keyof CliOptions]: CliOptions[K] } & { unsupported: string[] };
+type Settable = { -readonly [K in keyof CliOptions]: CliOptions[K] } & {
+  unsupported: string[];
+  peers: string[];
+};
 
 type Switch = {
   [K in keyof Required<CliOptions>]: Required<CliOptions>[K] extends boolean ? K : never;
@@ -303,6 +308,15 @@ const table: readonly Option[] = [
   { long: "strict", help: "With --dump: without our own keywords (ours)", set: turn("strict") },
   { long: "explain", help: "Say what follows from the configuration (ours)", set: turn("explain") },
   {
+    long: "peer",
+    value: "needed",
+    help: "With --explain: a peer's priority or configuration file, repeatable (ours)",
+    set: (options, value) => {
+      options.peers.push(value ?? "");
+      return undefined;
+    },
+  },
+  {
     long: "log-format",
     value: "needed",
     help: "Form of the log lines: text or json (ours)",
@@ -338,6 +352,7 @@ export function parseCli(
     vrrp: true,
     bfd: true,
     unsupported: [],
+    peers: [],
     help: false,
     version: false,
     json: false,

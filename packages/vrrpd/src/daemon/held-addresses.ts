@@ -31,6 +31,7 @@ export class HeldAddresses implements AddressPort {
   readonly #options: HeldAddressesOptions;
   #held = false;
   #keepForEver = false;
+  #applied: Promise<unknown> = Promise.resolve();
   #holdings: Holdings = EMPTY;
   /** Our own removals that the kernel has not told us of yet, by address. */
   readonly #expected = new Map<string, number>();
@@ -94,6 +95,11 @@ export class HeldAddresses implements AddressPort {
 
   stopAnnouncing(): void {
     this.#options.announcements.cancel(this.#options.name);
+  }
+
+  /** Resolves when the kernel has answered everything that was asked of it. */
+  async idle(): Promise<void> {
+    await this.#applied;
   }
 
   /** Addresses stay when the daemon ends: `-V`. */
@@ -207,9 +213,10 @@ export class HeldAddresses implements AddressPort {
   #apply(requests: readonly NetlinkRequest[]): void {
     if (requests.length === 0) return;
     const { network, log, name } = this.#options;
-    void network.applyAll(requests).then((results) => {
+    const done = network.applyAll(requests).then((results) => {
       for (const problem of results) if (problem !== undefined) log.error(line(name, problem));
     });
+    this.#applied = Promise.all([this.#applied, done]);
   }
 }
 

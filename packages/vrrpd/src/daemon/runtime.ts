@@ -230,6 +230,8 @@ export class Runtime {
     await this.#settled(options.limit);
     for (const runtime of this.#instances.values()) if (runtime.held.held) runtime.held.remove();
     this.#statics.clear();
+    await Promise.all([...this.#instances.values()].map(({ held }) => held.idle()));
+    await this.#statics.idle();
     await this.#virtualLinks.clear();
     for (const instance of this.#instances.values()) {
       this.#notifiers.get(`INSTANCE ${instance.name}`)?.state("STOP", instance.effectivePriority);

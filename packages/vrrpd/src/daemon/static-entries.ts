@@ -9,6 +9,7 @@ export class StaticEntries {
   readonly #network: NetworkState;
   readonly #log: Log;
   #holdings: Holdings | undefined;
+  #applied: Promise<void> = Promise.resolve();
 
   constructor(network: NetworkState, log: Log) {
     this.#network = network;
@@ -47,6 +48,11 @@ export class StaticEntries {
     this.#holdings = undefined;
   }
 
+  /** Resolves when the kernel has answered. */
+  idle(): Promise<void> {
+    return this.#applied;
+  }
+
   /** Put back at once. observed: keepalived 2.4.3 */
   addressGone({ address, by }: AddressEvent): void {
     if (by.ours || this.#holdings === undefined) return;
@@ -68,7 +74,7 @@ export class StaticEntries {
 
   #perform(requests: readonly NetlinkRequest[]): void {
     if (requests.length === 0) return;
-    void this.#network.applyAll(requests).then((results) => {
+    this.#applied = this.#network.applyAll(requests).then((results) => {
       for (const problem of results) {
         if (problem !== undefined) this.#log.error(`Netlink: error: ${problem.message}`);
       }
