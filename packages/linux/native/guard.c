@@ -58,6 +58,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "send-packet.h"
+
 enum { CONFIG = 1, HELLO, BEAT, HOLD, RENEW, RELEASE, SENT, BYE, STATE = 101, READY, GONE };
 enum { ADVERT = 1, FAREWELL, REMOVAL, WINNER, RESUME };
 enum { FLAG_LOCK = 1, FLAG_FORWARD = 2, FLAG_REPEAT = 1 };
@@ -88,7 +90,8 @@ struct router {
 
 static struct {
   struct router *routers;
-  int channel, pidfd, raw4, raw6, signals;
+  int channel, pidfd, signals;
+  struct raw_sockets raw;
   pid_t daemon;
   bool own_child, forwarding, greeted, orphaned;
   int64_t heartbeat, crash_window, last_beat, started_at, restart_at, last_restart, backoff;
@@ -98,7 +101,7 @@ static struct {
   uint8_t *config;
   char oom_adjustment[16];
   struct rlimit files;
-} guard = {.channel = CHANNEL, .pidfd = -1, .raw4 = -1, .raw6 = -1, .signals = -1, .restart_at = INT64_MAX,
+} guard = {.channel = CHANNEL, .pidfd = -1, .signals = -1, .restart_at = INT64_MAX,
            .last_restart = INT64_MIN / 2};
 
 static uint8_t message[MAX_MESSAGE];
@@ -146,49 +149,11 @@ static const uint8_t *fresh_section(const struct router *router, int kind, uint3
 
 /* --- sending -------------------------------------------------------------------------------------------- */
 
-static void send_packet(const uint8_t *packet, size_t length, int interface) {
-  union {
-    struct cmsghdr header;
-    char room[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-  } control;
-  memset(&control, 0, sizeof control);
-  struct iovec piece = {(void *)packet, length};
-  struct msghdr parts = {.msg_iov = &piece, .msg_iovlen = 1};
-  struct sockaddr_in to4 = {.sin_family = AF_INET};
-  struct sockaddr_in6 to6 = {.sin6_family = AF_INET6};
-  int fd;
-  if (length >= 20 && packet[0] >> 4 == 4) {
-    fd = guard.raw4;
-    memcpy(&to4.sin_addr, packet + 16, 4);
-    parts.msg_name = &to4, parts.msg_namelen = sizeof to4;
-    if (interface != 0) {
-      struct in_pktinfo info = {.ipi_ifindex = interface};
-      control.header = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO};
-      memcpy(CMSG_DATA(&control.header), &info, sizeof info);
-      parts.msg_control = &control, parts.msg_controllen = CMSG_SPACE(sizeof info);
-    }
-  } else if (length >= 40 && packet[0] >> 4 == 6) {
-    fd = guard.raw6;
-    memcpy(&to6.sin6_addr, packet + 24, 16);
-    if (to6.sin6_addr.s6_addr[0] == 0xff || to6.sin6_addr.s6_addr[0] == 0xfe) to6.sin6_scope_id = (uint32_t)interface;
-    parts.msg_name = &to6, parts.msg_namelen = sizeof to6;
-    if (interface != 0) {
-      struct in6_pktinfo info = {.ipi6_ifindex = (unsigned)interface};
-      control.header = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IPV6, IPV6_PKTINFO};
-      memcpy(CMSG_DATA(&control.header), &info, sizeof info);
-      parts.msg_control = &control, parts.msg_controllen = CMSG_SPACE(sizeof info);
-    }
-  } else {
-    return;
-  }
-  sendmsg(fd, &parts, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 static void send_packets(const uint8_t *packets, size_t length) {
   for (size_t at = 0; at + 8 <= length;) {
     size_t size = read4(packets + at + 4);
     if (size > length - at - 8) return;
-    send_packet(packets + at + 8, size, (int)read4(packets + at));
+    send_packet(guard.raw, packets + at + 8, size, (int)read4(packets + at));
     at += 8 + size;
   }
 }
@@ -727,14 +692,7 @@ static void prepare(void) {
   struct rlimit files = {guard.files.rlim_max, guard.files.rlim_max};
   setrlimit(RLIMIT_NOFILE, &files);
 
-  int on = 1, off = 0, control = 7;
-  guard.raw4 = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
-  setsockopt(guard.raw4, IPPROTO_IP, IP_MULTICAST_LOOP, &off, sizeof off);
-  setsockopt(guard.raw4, SOL_SOCKET, SO_PRIORITY, &control, sizeof control);
-  guard.raw6 = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
-  setsockopt(guard.raw6, IPPROTO_IPV6, IPV6_HDRINCL, &on, sizeof on);
-  setsockopt(guard.raw6, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &off, sizeof off);
-  setsockopt(guard.raw6, SOL_SOCKET, SO_PRIORITY, &control, sizeof control);
+  guard.raw = open_raw_sockets();
 }
 
 int main(void) {

@@ -173,7 +173,7 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
   });
 
   test("a daemon not back in time is left for good", async () => {
-    const daemon = start({ successor: ["/bin/sleep", "60"], graceMs: 200 });
+    const daemon = start({ successor: ["/bin/sleep", "3"], graceMs: 200 });
     await daemon.guardPid();
     await until(() => heard.length > 3);
     heard.length = 0;
@@ -199,7 +199,7 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
   });
 
   test("another master heard while the daemon is away ends the guard's adverts", async () => {
-    const daemon = start({ successor: ["/bin/sleep", "60"] });
+    const daemon = start({ successor: ["/bin/sleep", "3"] });
     await daemon.guardPid();
     await until(() => heard.length > 3);
     process.kill(daemon.pid, "SIGKILL");

@@ -5,12 +5,14 @@ export type {
   ArpMessage,
   NeighbourAdvertisement,
 } from "./announcer.ts";
-export type {
-  Beacon,
-  BeaconFigures,
-  BeaconOptions,
-  PreparedAdvert,
-  PreparedPacket,
+export {
+  type Beacon,
+  type BeaconFigures,
+  type BeaconOptions,
+  type PreparedAdvert,
+  type PreparedPacket,
+  setBeaconPriority,
+  startBeacon,
 } from "./beacon.ts";
 export { winnerProgram } from "./classic-filter.ts";
 export { type DatagramSender, openDatagramSender } from "./datagram.ts";
