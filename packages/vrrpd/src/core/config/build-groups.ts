@@ -172,10 +172,27 @@ function dropMemberWeights(
     ...instance,
     track_interface: keep(instance.track_interface),
     track_script: keep(instance.track_script),
-    track_file: keep(instance.track_file).map((track) => ({ ...track, weight: 0 })),
+    track_file: keep(instance.track_file.map(withoutDefaultWeight(diagnostics, name))),
     track_bfd: keep(instance.track_bfd),
     track_process: keep(instance.track_process, true),
   });
+}
+
+/** A file's default weight of 1 is no wish for a weight: it becomes 0, with a complaint. */
+function withoutDefaultWeight(
+  diagnostics: BuildContext["diagnostics"],
+  name: string,
+): (track: Track) => Track {
+  return (track) => {
+    if (track.weight !== 1) return track;
+    diagnostics.warning(
+      "config/corrected",
+      track.at,
+      `(${name}) the file ${track.name} counts with weight 0, since the instance is in a sync group`,
+      "write weight 0",
+    );
+    return { ...track, weight: 0 };
+  };
 }
 
 function withoutOwnerWeights(

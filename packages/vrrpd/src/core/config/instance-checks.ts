@@ -322,6 +322,15 @@ function checkOwnerTracking({ draft, context }: InstanceCheck): void {
   for (const kind of ["track_interface", "track_script", "track_file", "track_bfd"] as const) {
     for (const track of draft[kind]) {
       if (track.weight === 0) continue;
+      if (kind === "track_file" && track.weight === 1) {
+        context.diagnostics.warning(
+          "config/corrected",
+          track.at,
+          `(${draft.name}) the file ${track.name} counts with weight 0, since the priority is 255`,
+          "write weight 0",
+        );
+        continue;
+      }
       context.diagnostics.warning(
         "config/corrected",
         track.at,
@@ -329,7 +338,11 @@ function checkOwnerTracking({ draft, context }: InstanceCheck): void {
         "write weight 0 to mean FAULT",
       );
     }
-    draft[kind] = draft[kind].filter(({ weight }) => weight === 0);
+    draft[kind] = draft[kind]
+      .map((track) =>
+        kind === "track_file" && track.weight === 1 ? { ...track, weight: 0 } : track,
+      )
+      .filter(({ weight }) => weight === 0);
   }
   draft.track_process = draft.track_process.filter(({ weight }) => weight === 0);
 }
