@@ -10,8 +10,13 @@ export {
 } from "./advert.ts";
 export { AdvertEncoder, type PreparedAdverts, type Sequences } from "./advert-encoder.ts";
 export { AH_SIZE, type AhError, openAh, type SignedHeader, sealWithAh } from "./ah.ts";
+export { type Explanation, explainInstance } from "./config/explain.ts";
 export type * from "./config/host.ts";
+export { type LoadedConfig, type LoadOptions, loadConfig } from "./config/load.ts";
+export { memoryHost } from "./config/memory-host.ts";
 export type * from "./config/model.ts";
+export { ownKeywordsTable, referencePage } from "./config/reference.ts";
+export { planReload, type ReloadPlan } from "./config/reload-plan.ts";
 export {
   compareSequences,
   type HmacError,

@@ -116,8 +116,6 @@ function ended(standing: Standing, state: Master, leaving: Leaving): Step {
       return becomeBackup(standing, state, "switchover", { ...known, yields: true });
     case "resign":
       return becomeBackup(standing, state, "higher-priority", known);
-    case "sync-group":
-      return becomeBackup(standing, state, "sync-group", known);
     case "fault":
       return becomeBackup(standing, state, "recovered", known);
     default:

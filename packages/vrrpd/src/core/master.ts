@@ -268,10 +268,8 @@ function groupOrder(
 ): Step {
   switch (to) {
     case "backup":
-      // Peers of this member have heard nothing yet: priority 0 spares them the down timer.
-      if (standing.router.conduct.leave && standing.canSend) {
-        return beginLeaving(standing, state, "sync-group");
-      }
+      // Without a priority 0: the winner moves as a group as well, and where it cannot hear us (and so cannot answer)
+      // a farewell would call every other backup up, again and again.
       return becomeBackup(standing, state, "sync-group");
     case "announce":
       return { state, actions: announceOver(standing) };

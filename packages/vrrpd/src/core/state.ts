@@ -58,7 +58,7 @@ export interface Fault {
   readonly name: "fault";
 }
 
-export type LeaveCause = "shutdown" | "fault" | "switchover" | "resign" | "sync-group";
+export type LeaveCause = "shutdown" | "fault" | "switchover" | "resign";
 
 export type FaultReason =
   | { readonly type: "interface-missing"; readonly interface: string }

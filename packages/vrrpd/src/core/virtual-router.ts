@@ -441,6 +441,8 @@ export class VirtualRouter {
   #wake(now: Micros): void {
     const due = this.#slots.advert.deadline;
     if (due !== undefined && now > due) this.#checkPause(due, now);
+    const leave = this.#slots.leave.deadline;
+    if (leave !== undefined && now > leave + this.#router.interval) this.handle({ type: "woke" });
   }
 
   #apply(reportFaults: boolean): void {

@@ -2,7 +2,6 @@ import { compareAddresses, type Micros, micros, milliseconds } from "@ha/base";
 import type { IncomingPacket } from "../ports.ts";
 import type { Report } from "../report.ts";
 import type { Router } from "../router.ts";
-import type { Master } from "../state.ts";
 import { downTime, leaveTime } from "../transition.ts";
 import type { SimHost, SimSeat } from "./sim-host.ts";
 import type { SimLan } from "./sim-lan.ts";
@@ -33,6 +32,7 @@ export class SafetyChecks {
   #epoch = 0;
   readonly #pairs = new Map<number, number>();
   readonly #masterSince = new Map<SimSeat, Micros>();
+  readonly #leavingSince = new Map<SimSeat, Micros>();
   readonly #groupSplit = new Map<SimHost, Micros>();
   #transitions: { readonly host: SimHost; readonly at: Micros }[] = [];
   readonly #hostDisturbedAt = new Map<SimHost, Micros>();
@@ -72,6 +72,7 @@ export class SafetyChecks {
       this.#boundLeaving(host, seat, report.waitAtMost);
       return;
     }
+    if (report.type === "left" || report.type === "took-back") this.#leavingSince.delete(seat);
     if (report.type !== "state") return;
     if (report.to === "master") {
       this.#masterSince.set(seat, this.#now);
@@ -274,12 +275,12 @@ export class SafetyChecks {
   }
 
   #boundLeaving(host: SimHost, seat: SimSeat, waitAtMost: Micros): void {
-    const state = seat.router?.state as Master | undefined;
+    const since = this.#now;
     const { router } = seat;
+    this.#leavingSince.set(seat, since);
     this.#lan.clock.after(micros(waitAtMost + SLACK), () => {
-      if (!host.running || seat.router !== router || router?.state.name !== "master") return;
-      if (router.state.leaving === undefined || state?.leaving === undefined) return;
-      if (host.paused) return;
+      if (!host.running || seat.router !== router) return;
+      if (this.#leavingSince.get(seat) !== since) return;
       this.#violated(4, `host ${host.index} is still leaving`);
     });
   }
