@@ -71,11 +71,14 @@ export {
   unshareNetwork,
 } from "./own-process.ts";
 export { openPacketSocket } from "./packet-socket.ts";
-export type {
-  ProcessEvent,
-  ProcessEvents,
-  ProcessEventsOptions,
-  ProcessInfo,
+export {
+  listProcesses,
+  openProcessEvents,
+  type ProcessEvent,
+  type ProcessEvents,
+  type ProcessEventsOptions,
+  type ProcessInfo,
+  readProcess,
 } from "./process-events.ts";
 export {
   type Credentials,
