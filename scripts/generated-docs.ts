@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { ownKeywordsTable, referencePage } from "@ha/vrrpd/core";
 
 /** A file, or a file with a marked stretch in it, that is made from keyword tables. */
 export interface GeneratedPage {
@@ -9,7 +10,10 @@ export interface GeneratedPage {
 }
 
 export async function generatedPages(): Promise<GeneratedPage[]> {
-  return [];
+  return [
+    { path: "docs/keepalived-conf.md", wanted: referencePage() },
+    withStretch("README.md", "own-keywords", ownKeywordsTable()),
+  ];
 }
 
 /** The file with what stands between `<!-- NAME -->` and `<!-- /NAME -->` replaced. */
