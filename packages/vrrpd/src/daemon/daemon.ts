@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { hostname, release } from "node:os";
-import { formatDiagnostic, micros, seededRandom, type Timer } from "@ha/base";
+import { formatDiagnostic, type Micros, micros, seededRandom, type Timer } from "@ha/base";
 import {
   enterNetworkNamespace,
   linuxTransport,
@@ -18,6 +18,9 @@ import { linuxConfigHost } from "./config-host.ts";
 import { catchSignals } from "./daemon-signals.ts";
 import { Dumps } from "./dumps.ts";
 import { ExitCode } from "./exit-code.ts";
+import { GuardLink } from "./guard-link.ts";
+import { HeldRecord, readBootId } from "./held-record.ts";
+import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { Log } from "./log.ts";
 import { openLog } from "./log-setup.ts";
 import { MonotonicClock } from "./monotonic-clock.ts";
@@ -59,6 +62,8 @@ class Daemon {
   readonly #service = openServiceNotifier();
   readonly #startedAt = Date.now();
   readonly #pidFiles: PidFile[] = [];
+  readonly #bootId = readBootId();
+  #paths = pidFilePaths({ usePidDir: false });
   #runtime: Runtime | undefined;
   #refusedReload: string | undefined;
   #reloading = false;
@@ -136,8 +141,11 @@ class Daemon {
         : { eventBufferBytes: globals.vrrp_netlink_monitor_rcv_bufs }),
     });
     log.detail("Registering Kernel netlink reflector");
+    const guard = await this.#openGuard(config);
+    const record = globals.vrrp_address_record ? this.#openRecord() : undefined;
+    await record?.removeForgotten(network, config);
     const notify = await this.#notifyContext(globals);
-    const runtime = new Runtime(config, {
+    const runtime: Runtime = new Runtime(config, {
       clock: this.#clock,
       utc: () => micros((performance.timeOrigin + performance.now()) * 1_000),
       random: seededRandom(process.pid ^ Date.now()),
@@ -147,11 +155,25 @@ class Daemon {
       openAnnouncer: openPacketSocket,
       digests,
       notify,
+      inheritedScripts: guard?.inheritedScripts ?? {},
       hooks: {
-        onReport: () => {},
-        onHeld: () => {},
-        onSend: () => false,
-        mayResume: () => false,
+        onReport: (instance, report) => {
+          if (report.type === "effective-priority") guard?.refresh(instance);
+        },
+        onHeld: (instance, held) => {
+          guard?.onHeld(instance, held);
+          record?.onHeld(instance, held);
+        },
+        onSend: (instance, packet) => {
+          if (packet.kind === "regular") {
+            guard?.onAdvert(instance);
+            record?.onAdvert(instance);
+          }
+          return false;
+        },
+        onChanged: (instance) => guard?.refresh(instance),
+        mayResume: (instance) => this.#mayResume(instance, guard, record),
+        isKept: (instance) => guard?.isLeaving(instance) ?? false,
       },
     });
     this.#runtime = runtime;
@@ -171,8 +193,9 @@ class Daemon {
       { ignoreInterrupt: this.#options.ignoreSigint },
     );
     await runtime.start();
+    guard?.settle(runtime.instances);
     log.info("Startup complete");
-    this.#service.notify({ READY: 1, MAINPID: process.pid, STATUS: "running" });
+    this.#service.notify({ READY: 1, MAINPID: guard?.pid ?? process.pid, STATUS: "running" });
     sayReady(process.env, ExitCode.ok);
     this.#feedWatchdog();
     await ended;
@@ -184,12 +207,53 @@ class Daemon {
       limit: runtime.config.globals.child_wait_time,
     });
     await dumps.idle();
+    if (!this.#options.keepAddresses) await record?.close();
     runtime.close();
+    await guard?.close(ExitCode.ok);
     network.close();
     for (const fifo of notify.fifos) fifo.close();
     this.#watchdog?.cancel();
     log.info("Stopped");
     return ExitCode.ok;
+  }
+
+  async #openGuard(config: Config): Promise<GuardLink | undefined> {
+    if (!config.globals.vrrp_guard || this.#options.keepAddresses) return undefined;
+    const guard = new GuardLink(() => this.#runtime?.config ?? config, {
+      clock: this.#clock,
+      log: this.#log,
+      respawn: this.#options.respawn,
+      forwardSignals: this.#service.active,
+      monotonic,
+      bootId: this.#bootId,
+      scripts: () => this.#runtime?.scriptVerdicts() ?? {},
+    });
+    await guard.open();
+    return guard;
+  }
+
+  #openRecord(): HeldRecord {
+    return new HeldRecord({
+      path: this.#paths.vrrp.replace(/(\.pid)?$/, ".held"),
+      clock: this.#clock,
+      log: this.#log,
+      bootId: this.#bootId,
+      monotonic,
+    });
+  }
+
+  #mayResume(
+    instance: InstanceRuntime,
+    guard: GuardLink | undefined,
+    record: HeldRecord | undefined,
+  ): boolean {
+    const inherited = guard?.inherited(instance);
+    if (this.#runtime?.config.globals.vrrp_resume !== true) return false;
+    if (inherited !== undefined && inherited.bootId === this.#bootId) {
+      instance.router.continueFrom(inherited.sequences);
+      return true;
+    }
+    return record?.takeResume(instance) ?? false;
   }
 
   #stop(signal: string): void {
@@ -253,14 +317,14 @@ class Daemon {
 
   /** @returns the PID of the daemon that runs already. */
   #takePidFiles({ globals }: Config, namespace: string | undefined): number | undefined {
-    const paths = pidFilePaths({
+    this.#paths = pidFilePaths({
       parent: this.#options.pidFile,
       vrrp: this.#options.vrrpPidFile,
       instance: globals.instance,
       namespace,
       usePidDir: globals.use_pid_dir,
     });
-    for (const path of new Set([paths.parent, paths.vrrp])) {
+    for (const path of new Set([this.#paths.parent, this.#paths.vrrp])) {
       const result = takePidFile(path);
       if (result.type === "running") return result.pid;
       if (result.type === "ours") this.#pidFiles.push(result.file);
@@ -309,6 +373,11 @@ class Daemon {
       ...runtime.status(),
     };
   }
+}
+
+/** CLOCK_MONOTONIC, which processes share. */
+function monotonic(): Micros {
+  return micros(Number(process.hrtime.bigint() / 1_000n));
 }
 
 const digests: Digests = {

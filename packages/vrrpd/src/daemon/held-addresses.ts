@@ -22,7 +22,7 @@ export interface HeldAddressesOptions {
   readonly wanted: () => Wanted;
   /** Told when something of ours was taken away by somebody else. */
   readonly onRemoved: (address: IpAddress | undefined) => void;
-  /** Told after each change of what is held. */
+  /** Told before addresses are put in place, and after they were taken away. */
   readonly onHeld: (held: boolean) => void;
 }
 
@@ -51,15 +51,17 @@ export class HeldAddresses implements AddressPort {
 
   add(): void {
     this.#holdings = this.#compute();
+    // The guard is told first, so that there is no moment in which a crash would leave something behind.
+    if (!this.#held) {
+      this.#held = true;
+      this.#options.onHeld(true);
+    }
     this.#apply(this.#holdings.add);
     for (const name of this.#holdings.missing) {
       this.#options.log.warning(
         `(${this.#options.name}) interface ${name} does not exist: its addresses and routes are left out`,
       );
     }
-    if (this.#held) return;
-    this.#held = true;
-    this.#options.onHeld(true);
   }
 
   remove(): void {

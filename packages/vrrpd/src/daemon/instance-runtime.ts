@@ -9,6 +9,7 @@ import {
 import {
   ADDRESS_FLAGS,
   type FilterRouter,
+  type Link,
   type NetworkState,
   type RejectedSender,
 } from "@ha/linux";
@@ -127,6 +128,19 @@ export class InstanceRuntime {
   get addressDevice(): string | undefined {
     const { use_vmac, use_ipvlan } = this.#config;
     return use_vmac?.name ?? use_ipvlan?.name ?? this.#config.interface;
+  }
+
+  /** Index of the device that adverts go out by; 0 as routing says. */
+  advertIndex(): number {
+    const name = this.advertDevice;
+    return (name === undefined ? undefined : this.#world.network.linkByName(name)?.index) ?? 0;
+  }
+
+  /** The macvlan or ipvlan that was made for this instance. */
+  virtualLinks(): readonly Link[] {
+    const name = this.#config.use_vmac?.name ?? this.#config.use_ipvlan?.name;
+    const link = name === undefined ? undefined : this.#world.network.linkByName(name);
+    return link === undefined ? [] : [link];
   }
 
   get master(): { readonly address: IpAddress; readonly priority: number } | undefined {

@@ -45,6 +45,8 @@ export interface RuntimeOptions {
   readonly openAnnouncer: (options: AnnouncerOptions) => Announcer;
   readonly digests: Digests;
   readonly notify: NotifyContext;
+  /** Verdicts of scripts that a predecessor left. */
+  readonly inheritedScripts: Readonly<Record<string, boolean>>;
   readonly hooks: RuntimeHooks;
 }
 
@@ -53,6 +55,10 @@ export interface RuntimeHooks {
   readonly onReport: (instance: InstanceRuntime, report: Report) => void;
   readonly onHeld: (instance: InstanceRuntime, held: boolean) => void;
   readonly onSend: InstanceWorld["onSend"];
+  /** Settings, priority or source of an instance may be others. */
+  readonly onChanged: (instance: InstanceRuntime) => void;
+  /** Whether addresses that are in place already are to stay there for now. */
+  readonly isKept: (instance: InstanceRuntime) => boolean;
   /** Whether the instance was master a moment ago, and may go on. */
   readonly mayResume: (instance: InstanceRuntime) => boolean;
 }
@@ -154,7 +160,7 @@ export class Runtime {
     const trackersStarted = this.#trackers.start();
     for (const runtime of this.#instances.values()) {
       const resume = this.#options.hooks.mayResume(runtime);
-      if (!resume) runtime.held.removeStale();
+      if (!resume && !this.#options.hooks.isKept(runtime)) runtime.held.removeStale();
       runtime.start({ resume });
     }
     await trackersStarted;
@@ -200,6 +206,7 @@ export class Runtime {
     }
     for (const { runtime, config: instance } of kept) {
       runtime.reconfigure(instance, config.globals);
+      this.#options.hooks.onChanged(runtime);
     }
     for (const instance of fresh) {
       const runtime = this.#make(instance);
@@ -260,6 +267,15 @@ export class Runtime {
     const groups: GroupStatus[] = this.groups.map((group) => group.status());
     const { scripts, files, processes, bfd } = this.#trackers;
     return { config: this.#config, instances, groups, scripts, files, processes, bfd };
+  }
+
+  /** Those that are known. */
+  scriptVerdicts(): Record<string, boolean> {
+    return Object.fromEntries(
+      this.#trackers.scripts.flatMap(({ name, state }) =>
+        state === "unknown" ? [] : [[name, state === "up"] as const],
+      ),
+    );
   }
 
   clearStatistics(): void {
@@ -347,7 +363,8 @@ export class Runtime {
       links: this.links,
       onChange: () => this.#update(),
     };
-    return new Trackers(config, options, before);
+    const inherited = before === undefined ? this.#options.inheritedScripts : {};
+    return new Trackers(config, { ...options, inherited }, before);
   }
 
   #trackersOf(instance: Instance): readonly Tracker[] {
@@ -428,7 +445,11 @@ export class Runtime {
 
   #update(): void {
     if (this.#stopping) return;
-    for (const runtime of this.#instances.values()) runtime.update();
+    for (const runtime of this.#instances.values()) {
+      const source = runtime.router.standing.source;
+      runtime.update();
+      if (runtime.router.standing.source !== source) this.#options.hooks.onChanged(runtime);
+    }
   }
 
   #report(instance: InstanceRuntime, report: Report): void {

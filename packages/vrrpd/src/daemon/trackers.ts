@@ -1,7 +1,7 @@
 import type { Clock, Random } from "@ha/base";
 import type { NetworkState } from "@ha/linux";
 import type { Config, Track } from "../core/config/model.ts";
-import type { Tracker, TrackerState } from "../core/tracking.ts";
+import type { Checked, Tracker, TrackerState } from "../core/tracking.ts";
 import { BfdRunner } from "./bfd-runner.ts";
 import type { LinkWatch } from "./link-watch.ts";
 import type { Log } from "./log.ts";
@@ -26,6 +26,8 @@ export interface TrackersOptions {
   readonly links: LinkWatch;
   /** Something that is tracked has changed: `trackersOf` says something new. */
   readonly onChange: () => void;
+  /** Verdicts of scripts that a crashed predecessor left. */
+  readonly inherited: Readonly<Record<string, boolean>>;
 }
 
 /** Everything that is tracked, run once however many instances track it. */
@@ -48,8 +50,14 @@ export class Trackers {
         continue;
       }
       const old = before === undefined ? undefined : before.#scripts.get(script.name);
-      const initial = old !== undefined && sameScript(old, script) ? old.verdict : undefined;
-      if (initial?.state === "up") {
+      const inherited = options.inherited[script.name];
+      const initial: Checked | undefined =
+        inherited !== undefined
+          ? { state: inherited ? "up" : "down", contrary: 0 }
+          : old !== undefined && sameScript(old, script)
+            ? old.verdict
+            : undefined;
+      if (old !== undefined && initial?.state === "up") {
         log.info(`VRRP_Script(${script.name}) considered successful on reload`);
       }
       const tracker = new ScriptTracker(script, clock, log, {
