@@ -23,6 +23,7 @@ export class SyncGroup {
     this.#members.push(member);
   }
 
+  /** An instance that vanished from the configuration, once it has been shut down. */
   remove(member: VirtualRouter): void {
     const at = this.#members.indexOf(member);
     if (at !== -1) this.#members.splice(at, 1);
@@ -32,6 +33,11 @@ export class SyncGroup {
   /** A group starts as master only if every member owns its addresses. */
   get allOwners(): boolean {
     return this.#members.every((member) => member.router.priority === 255);
+  }
+
+  /** No member has heard of a new master since the daemon was away. */
+  get mayResume(): boolean {
+    return this.#members.every((member) => !member.heardOther);
   }
 
   /** The member's down timer is over: whether the others also want to be master, or are. */

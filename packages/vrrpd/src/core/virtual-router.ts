@@ -117,6 +117,11 @@ export class VirtualRouter {
     return this.#state.name === "master" || (this.#state.name === "backup" && this.#wants);
   }
 
+  /** Another master spoke before the start. */
+  get heardOther(): boolean {
+    return this.#heardOther;
+  }
+
   /** When the down timer of a backup runs out; undefined in other states. */
   get masterDownAt(): Micros | undefined {
     return this.#slots["master-down"].deadline;
@@ -145,7 +150,11 @@ export class VirtualRouter {
     this.#refreshStanding();
     if (resume) {
       // What has come in meanwhile may be a new master's first word.
-      this.#ports.drain(() => this.handle({ type: "startup", resume: !this.#heardOther }));
+      this.#ports.drain(() => {
+        const undisputed = this.group?.mayResume ?? !this.#heardOther;
+        this.handle({ type: "startup", resume: undisputed });
+        if (!undisputed) this.group?.tell(this, "backup");
+      });
     } else {
       this.handle({ type: "startup", resume });
     }
@@ -254,7 +263,6 @@ export class VirtualRouter {
   /** Ends every timer without a word, as a crash would; the object is of no use after it. For simulations and tests. */
   abandon(): void {
     for (const slot of Object.values(this.#slots)) cancel(slot);
-    this.group?.remove(this);
   }
 
   #step(event: Event): void {

@@ -133,12 +133,14 @@ export class SimHost {
         machine,
       });
     }
+    const now = this.#clock.now();
+    const may =
+      resume !== undefined &&
+      this.seats.every(
+        ({ settings, guarded, holds }) =>
+          guarded && holds && mayResume(resume, { router: settings, now, bootId: "boot" }),
+      );
     for (const seat of this.seats) {
-      const may =
-        resume !== undefined &&
-        seat.guarded &&
-        seat.holds &&
-        mayResume(resume, { router: seat.settings, now: this.#clock.now(), bootId: "boot" });
       seat.guarded = false;
       const used = sequences[seat.index];
       if (used !== undefined) seat.router?.continueFrom(used);
