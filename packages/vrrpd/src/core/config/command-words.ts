@@ -67,8 +67,12 @@ const LETTERS: Readonly<Record<string, string>> = {
   v: "\v",
 };
 
-/** The inverse of `splitCommand` for one word, quoted only where it must be. */
+/**
+ * The inverse of `splitCommand` for one word, quoted only where it must be. In double quotes, since only those keep
+ * braces and `#` from their meaning in a file; a double quote inside becomes `\042`, which no lexer takes for one.
+ */
 export function quoteCommandWord(word: string): string {
   if (word !== "" && !/[\s"'\\#!{}]/.test(word)) return word;
-  return `'${word.replace(/[\\']/g, "\\$&").replace(/\n/g, "\\n")}'`;
+  const escaped = word.replace(/\\/g, "\\\\").replace(/"/g, "\\042").replace(/\n/g, "\\n");
+  return `"${escaped}"`;
 }

@@ -163,6 +163,17 @@ class Expander {
         return;
       }
     }
+    const whole = this.#definitions.get(
+      /^\$(?:\{(\w+)\}|(\w+))$/.exec(line.text)?.slice(1).join("") ?? "",
+    );
+    if (whole !== undefined && whole.length > 1) {
+      // A definition of several lines alone in its line: each of them is a line in its own right.
+      const { column } = positionIn(line, 0);
+      for (const text of whole) {
+        this.#line(trimLine({ ...line, text, columns: [column] }), depth, nesting + 1);
+      }
+      return;
+    }
     const replaced = this.#replace(line);
     if (replaced === undefined) return;
     const [first, ...others] = replaced;
