@@ -1,7 +1,5 @@
 import type { Token } from "../config/token.ts";
 import { MATCH_TYPES, type MatchMethod, type PatternIndex } from "../map/pattern-index.ts";
-import { type PatternList, readPatternLines, splitMapLine } from "../map/pattern-store.ts";
-import { latin1ToUtf8 } from "../map/pattern-text.ts";
 import { castChecked, castsTo } from "../sample/cast.ts";
 import { type CompileContext, refuse, warn } from "../sample/compile-context.ts";
 import { type Expression, parseExpression } from "../sample/expression.ts";
@@ -23,6 +21,7 @@ import {
 import type { Transaction } from "../transaction.ts";
 import { type Condition, FAIL, MISS, PASS } from "./condition.ts";
 import { readFlags } from "./flags.ts";
+import { patternFile, where } from "./pattern-file.ts";
 
 /** A compiled criterion with its patterns, and where its data is there. */
 export interface Criterion {
@@ -230,34 +229,4 @@ function patternIndexes(
     }
   }
   return isWhole ? indexes : undefined;
-}
-
-/** The list of a pattern file, read when it is first named. Reports a file that cannot be read. */
-export function patternFile(
-  file: Token,
-  isMap: boolean,
-  context: CompileContext,
-): PatternList | undefined {
-  const path = context.proxy?.files.resolve(file.text) ?? file.text;
-  const { world } = context;
-  const { list, isNew } = world.patterns.forFile(
-    path,
-    isMap,
-    `${isMap ? "map" : "acl"} ${where(file)}`,
-  );
-  if (!isNew) return list;
-  const bytes = world.ports.readFile(path);
-  if (bytes === undefined) {
-    world.patterns.forget(list);
-    return refuse(context, file, `failed to open pattern file <${file.text}>`);
-  }
-  for (const line of readPatternLines(bytes, latin1ToUtf8)) {
-    const { key, value } = isMap ? splitMapLine(line) : { key: line, value: undefined };
-    list.add(key, value);
-  }
-  return list;
-}
-
-function where({ at }: Token): string {
-  return `at file '${at.file}' line ${at.line}`;
 }

@@ -3,12 +3,15 @@ import { crc32 } from "./crc32.ts";
 /** The functions of `hash-type`, over a byte range. All give unsigned 32 bits, the same as HAProxy's. */
 export type KeyHash = (bytes: Uint8Array, start: number, end: number) => number;
 
-/** From the sdbm library: c + (hash << 6) + (hash << 16) - hash. HAProxy's default. */
+/** One byte more of an sdbm hash: c + (hash << 6) + (hash << 16) - hash. */
+export function sdbmStep(hash: number, byte: number): number {
+  return (byte + (hash << 6) + (hash << 16) - hash) | 0;
+}
+
+/** From the sdbm library. HAProxy's default. */
 export const sdbm: KeyHash = (bytes, start, end) => {
   let hash = 0;
-  for (let at = start; at < end; at++) {
-    hash = ((bytes[at] as number) + (hash << 6) + (hash << 16) - hash) | 0;
-  }
+  for (let at = start; at < end; at++) hash = sdbmStep(hash, bytes[at] as number);
   return hash >>> 0;
 };
 

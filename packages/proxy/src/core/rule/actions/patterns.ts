@@ -1,4 +1,4 @@
-import { patternFile } from "../../condition/criterion.ts";
+import { patternFile } from "../../condition/pattern-file.ts";
 import type { Token } from "../../config/token.ts";
 import { compileLogFormat, PLAIN_TEXT } from "../../log/log-format.ts";
 import type { PatternList } from "../../map/pattern-store.ts";

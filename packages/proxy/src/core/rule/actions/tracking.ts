@@ -4,8 +4,9 @@ import { type CompileContext, refuse } from "../../sample/compile-context.ts";
 import { checkPlace, parseExpression } from "../../sample/expression.ts";
 import { createSample, SINT } from "../../sample/sample.ts";
 import { countTracked } from "../../server/counters.ts";
-import { NO_ENTRY, type StickTable, Tracked } from "../../server/stick-table.ts";
+import { NO_ENTRY, Tracked } from "../../server/stick-table.ts";
 import { makeKey } from "../../server/table-key.ts";
+import { addToCounter, findTable, STICK_COUNTERS, trackedBy } from "../../server/tracked.ts";
 import type { Transaction } from "../../transaction.ts";
 import { misused, wholeExpression } from "../arguments.ts";
 import { type Action, type ActionKeyword, type ActionRuleset, CONTINUE } from "../rule.ts";
@@ -19,9 +20,6 @@ const REQUEST: readonly ActionRuleset[] = [
   "http-response",
 ];
 const ALL: readonly ActionRuleset[] = [...REQUEST, "tcp-response content", "http-after-response"];
-
-/** Counters that one transaction may track. HAProxy's default, tune.stick-counters. */
-export const STICK_COUNTERS = 3;
 
 /** Actions on stick tables' entries. */
 export const TRACKING_ACTIONS: readonly ActionKeyword[] = [
@@ -58,12 +56,6 @@ function byName(name: string): ActionKeyword {
   const found = TRACKING_ACTIONS.find((keyword) => keyword.name === name);
   if (found === undefined) throw new Error(`no action ${name}`);
   return found;
-}
-
-/** What counter `counter` tracks: the transaction's own, else its session's. */
-export function trackedBy(transaction: Transaction, counter: number): Tracked | undefined {
-  const tracked = transaction.tracked[counter] ?? transaction.session.tracked[counter];
-  return tracked instanceof Tracked ? tracked : undefined;
 }
 
 function track(counter: number): ActionKeyword {
@@ -120,26 +112,6 @@ function compileTrack(
   };
 }
 
-/** The named table, or the section's own. Reports one that is not there. */
-export function findTable(
-  name: { readonly text: string; readonly at?: Token["at"] } | undefined,
-  context: CompileContext,
-  head: Token,
-): StickTable | undefined {
-  const wanted = name?.text ?? context.proxy?.name ?? "";
-  const table = context.world.tables.get(wanted);
-  return (
-    table ??
-    refuse(
-      context,
-      head,
-      name === undefined
-        ? `there is no stick-table in '${wanted}'`
-        : `unable to find stick-table '${wanted}'`,
-    )
-  );
-}
-
 /** Numbers between an action's parentheses. */
 function numbers(
   inside: Token | undefined,
@@ -191,24 +163,6 @@ function increment(
       };
     },
   };
-}
-
-/** Adds to `gpc` number `index`, which may be an element of an array or one of the two old ones. Gives its new value. */
-export function addToCounter(
-  { table, entry }: Pick<Tracked, "table" | "entry">,
-  index: number,
-  amount: number,
-  now: number,
-): number {
-  const array = table.field("gpc");
-  const old = index <= 1 ? table.field(`gpc${index}`) : undefined;
-  const rates = table.field("gpc_rate");
-  const oldRate = index <= 1 ? table.field(`gpc${index}_rate`) : undefined;
-  if (rates !== undefined && index < rates.elements) table.add(entry, rates, index, amount, now);
-  else if (oldRate !== undefined) table.add(entry, oldRate, 0, amount, now);
-  if (array !== undefined && index < array.elements)
-    return table.add(entry, array, index, amount, now);
-  return old === undefined ? 0 : table.add(entry, old, 0, amount, now);
 }
 
 function setTag(name: string, syntax: string, old: boolean): ActionKeyword {

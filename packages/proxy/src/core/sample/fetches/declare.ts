@@ -68,3 +68,6 @@ export function flag(
 export function optionalBytes(sample: Sample, bytes: Uint8Array | undefined): boolean {
   return bytes !== undefined && setBytes(sample, STR, bytes);
 }
+
+/** The layer of what stick tables count. */
+export const LAYER_CLIENT = "client" satisfies Layer;
