@@ -67,8 +67,6 @@ export class InstanceRuntime {
   #config: Instance;
   #globals: Globals;
   #lastTransition = Date.now();
-  /** Reports of this kind wait for the end of a startup; kept here so that dumps can tell. */
-  #master: { readonly address: IpAddress; readonly priority: number } | undefined;
 
   constructor(config: Instance, globals: Globals, world: InstanceWorld, group?: SyncGroup) {
     this.#config = config;
@@ -143,8 +141,12 @@ export class InstanceRuntime {
     return link === undefined ? [] : [link];
   }
 
+  /** The master that is followed as backup. */
   get master(): { readonly address: IpAddress; readonly priority: number } | undefined {
-    return this.#master;
+    const { state } = this.router;
+    return state.name === "backup" && state.master !== undefined
+      ? { address: state.master, priority: state.masterPriority }
+      : undefined;
   }
 
   get effectivePriority(): number {
@@ -215,7 +217,7 @@ export class InstanceRuntime {
       state: state.name,
       leaving: state.name === "master" && state.leaving !== undefined,
       effectivePriority: this.effectivePriority,
-      master: state.name === "backup" ? this.#master : undefined,
+      master: this.master,
       masterInterval,
       downTimer: downTime(router.router, this.effectivePriority, masterInterval),
       faults: router.faults,
@@ -252,13 +254,7 @@ export class InstanceRuntime {
   }
 
   #report(report: Report): void {
-    if (report.type === "state") {
-      this.#lastTransition = Date.now();
-      if (report.to !== "backup") this.#master = undefined;
-    }
-    if (report.type === "master-changed") {
-      this.#master = { address: report.master, priority: report.priority };
-    }
+    if (report.type === "state") this.#lastTransition = Date.now();
     this.#world.onReport(this, report);
   }
 

@@ -1,6 +1,12 @@
 import { type Clock, milliseconds, type Timer, unreachable } from "@ha/base";
-import type { ProcessEvents, ProcessInfo } from "@ha/linux";
-import * as kernel from "@ha/linux";
+import {
+  listProcesses,
+  openProcessEvents,
+  type ProcessEvent,
+  type ProcessEvents,
+  type ProcessInfo,
+  readProcess,
+} from "@ha/linux";
 import type { TrackProcess } from "../core/config/model.ts";
 import type { Log } from "./log.ts";
 
@@ -41,6 +47,7 @@ export class ProcessTrackers {
   #scan: Timer | undefined;
   #stopped = false;
 
+  /** @param onChange Told of each change after `start`. */
   constructor(
     configs: readonly TrackProcess[],
     clock: Clock,
@@ -60,24 +67,24 @@ export class ProcessTrackers {
     this.#bufferBytes = bufferBytes;
   }
 
-  start(): void {
-    this.#events = kernel.openProcessEvents({
-      // What a process is called is known after its exec or renaming only, so each event means looking at it.
-      onEvent: (event) => {
-        if (event.type === "lost") this.#scanSoon();
-        else if (event.type === "exit") this.#exited(event.pid);
-        else this.#look(event.pid);
-      },
+  /** Resolves when the processes that are there have been counted. */
+  async start(): Promise<void> {
+    const events = await openProcessEvents({
+      onEvent: (event) => this.#event(event),
       onError: (error) => this.#log.warning(`process events: ${error.message}`),
       ...(this.#bufferBytes === undefined ? {} : { receiveBufferBytes: this.#bufferBytes }),
     });
-    if (this.#events.kind === "polling") {
+    if (this.#stopped) {
+      events.close();
+      return;
+    }
+    this.#events = events;
+    if (events.kind === "polling") {
       this.#log.notice(
-        `processes are tracked by looking at /proc: ${this.#events.reason ?? "the kernel refuses events"}`,
+        `processes are tracked by looking at /proc: ${events.reason ?? "the kernel refuses events"}`,
       );
     }
-    this.#rescan();
-    for (const entry of this.#entries) entry.up = isEnough(entry);
+    await this.#rescan(true);
   }
 
   stop(): void {
@@ -99,60 +106,69 @@ export class ProcessTrackers {
     }));
   }
 
-  #scanSoon(): void {
-    if (this.#scan !== undefined || this.#stopped) return;
-    this.#scan = this.#clock.after(RESCAN_PAUSE, () => {
-      this.#scan = undefined;
-      this.#rescan();
-    });
-  }
-
-  #rescan(): void {
-    const all = kernel.readProcesses();
-    for (const entry of this.#entries) {
-      entry.pids.clear();
-      for (const info of all) if (matchesProcess(entry.config, info)) entry.pids.add(info.pid);
-      this.#judge(entry);
+  #event(event: ProcessEvent): void {
+    switch (event.type) {
+      case "lost":
+        this.#scan ??= this.#clock.after(RESCAN_PAUSE, () => {
+          this.#scan = undefined;
+          void this.#rescan(false);
+        });
+        break;
+      case "exit":
+        for (const entry of this.#entries) {
+          if (entry.pids.delete(event.pid)) this.#judge(entry, false);
+        }
+        break;
+      default:
+        // What a process is called is known only by looking at it.
+        void this.#look(event.pid);
     }
   }
 
-  #look(pid: number): void {
-    const [info] = kernel.readProcesses([pid]);
+  async #rescan(first: boolean): Promise<void> {
+    const all = await listProcesses();
+    if (this.#stopped) return;
+    for (const entry of this.#entries) {
+      entry.pids.clear();
+      for (const info of all) if (matchesProcess(entry.config, info)) entry.pids.add(info.pid);
+      this.#judge(entry, first);
+    }
+  }
+
+  async #look(pid: number): Promise<void> {
+    const info = await readProcess(pid);
+    if (this.#stopped) return;
     for (const entry of this.#entries) {
       const matches = info !== undefined && matchesProcess(entry.config, info);
       if (matches === entry.pids.has(pid)) continue;
       if (matches) entry.pids.add(pid);
       else entry.pids.delete(pid);
-      this.#judge(entry);
+      this.#judge(entry, false);
     }
   }
 
-  #exited(pid: number): void {
-    for (const entry of this.#entries) if (entry.pids.delete(pid)) this.#judge(entry);
-  }
-
-  #judge(entry: Entry): void {
-    const enough = isEnough(entry);
+  #judge(entry: Entry, first: boolean): void {
+    const { config, pids } = entry;
+    const enough =
+      pids.size >= config.quorum &&
+      (config.quorum_max === undefined || pids.size <= config.quorum_max);
     entry.delay?.cancel();
     entry.delay = undefined;
     if (enough === entry.up) return;
-    const { config } = entry;
-    const delay = enough ? config.fork_delay : config.terminate_delay;
     const set = (): void => {
       entry.delay = undefined;
       entry.up = enough;
       this.#log.info(
-        `Quorum ${enough ? "gained" : "lost"} for tracked process ${config.name}: ${entry.pids.size} running`,
+        `Quorum ${enough ? "gained" : "lost"} for tracked process ${config.name}: ${pids.size} running`,
       );
       this.#onChange();
     };
-    if (delay === 0) set();
+    const delay = enough ? config.fork_delay : config.terminate_delay;
+    // What runs already when we start has run long enough.
+    if (delay === 0 || first) set();
     else entry.delay = this.#clock.after(delay, set);
   }
 }
-
-/** Lost events come in bursts; one look answers them all. */
-const RESCAN_PAUSE = milliseconds(20);
 
 interface Entry {
   readonly config: TrackProcess;
@@ -161,9 +177,5 @@ interface Entry {
   delay: Timer | undefined;
 }
 
-function isEnough({ config, pids }: Entry): boolean {
-  return (
-    pids.size >= config.quorum &&
-    (config.quorum_max === undefined || pids.size <= config.quorum_max)
-  );
-}
+/** Lost events come in bursts; one look answers them all. */
+const RESCAN_PAUSE = milliseconds(20);

@@ -95,8 +95,10 @@ export class Trackers {
   async start(): Promise<void> {
     for (const script of this.#scripts.values()) script.start();
     for (const { runner } of this.#bfd.values()) runner.start();
-    this.#processes?.start();
-    await Promise.all([...this.#files.values()].map((file) => file.start()));
+    await Promise.all([
+      this.#processes?.start(),
+      ...[...this.#files.values()].map((file) => file.start()),
+    ]);
   }
 
   stop(): void {
