@@ -124,8 +124,8 @@ export async function loadConfiguration(
     host:
       command.localPeer === undefined ? host : { ...host, hostname: configText(command.localPeer) },
     environment: environmentFor(command, host.hostname),
-    commandLine: { maxconn: command.maxconn },
-    ignoreUnresolved: command.ignoreUnresolved,
+    commandLine: { maxconn: command.maxconn, ignoreUnresolved: command.ignoreUnresolved },
+    noServerVerify: command.noServerVerify,
     diagnosticMode: command.diagnostic,
     version: COMPATIBLE_VERSION,
     features: FEATURES,

@@ -3,6 +3,7 @@ import { createPrivateKey, getHashes, X509Certificate } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { fstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
+import { createSecureContext } from "node:tls";
 import { getSystemErrorMap } from "node:util";
 import { fail, ok, parseAddress } from "@ha/base";
 import type { ConfigHost, NameToResolve, PemWants } from "../core/config/host.ts";
@@ -54,6 +55,7 @@ export function createConfigHost(): ConfigHost {
       }
     },
     isDigest: (name) => getHashes().includes(name.toLowerCase()) || getHashes().includes(name),
+    takesTlsList,
     checkPem,
   };
 }
@@ -119,6 +121,25 @@ async function resolve(host: string, family: 4 | 6 | undefined): Promise<string 
     return address;
   } catch {
     return undefined;
+  }
+}
+
+function takesTlsList(
+  kind: "ciphers" | "ciphersuites" | "curves" | "sigalgs",
+  list: string,
+): boolean {
+  // HAProxy parts suites by colons too, and Node tells them from ciphers by their prefix.
+  try {
+    if (kind === "curves") createSecureContext({ ecdhCurve: list });
+    else if (kind === "sigalgs") createSecureContext({ sigalgs: list });
+    else
+      createSecureContext({
+        ciphers: list,
+        maxVersion: kind === "ciphers" ? "TLSv1.2" : "TLSv1.3",
+      });
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -184,7 +184,7 @@ export class Connection implements RingOwner {
   /** Queues bytes of a buffer; the caller's reference passes to the connection. Goes out with `flush`. */
   queue(buffer: number, start: number, end: number): void {
     const { slab } = this.#shared;
-    if (start === end || this.#isClosing || this.error !== 0) {
+    if (start === end || !this.isOpen || this.error !== 0) {
       slab.release(buffer);
       return;
     }
@@ -225,7 +225,7 @@ export class Connection implements RingOwner {
 
   /** Sends what is queued, as far as nothing is being sent. */
   flush(): void {
-    if (this.#isSending || this.#isConnecting || this.#isClosing) return;
+    if (this.#isSending || this.#isConnecting || !this.isOpen) return;
     const first = this.#outHead;
     if (first === NO_BUFFER) {
       if (this.#shutdownAfter) this.#shutdownNow();
@@ -244,7 +244,7 @@ export class Connection implements RingOwner {
 
   /** Ends our side of the stream once everything queued went out. */
   shutdown(): void {
-    if (this.#hasShutdown || this.#isClosing) return;
+    if (this.#hasShutdown || !this.isOpen) return;
     this.#shutdownAfter = true;
     this.flush();
   }
@@ -326,7 +326,7 @@ export class Connection implements RingOwner {
   }
 
   #arm(): void {
-    if (this.#reading !== READ_IDLE || this.isEnded || this.error !== 0 || this.#isClosing) return;
+    if (this.#reading !== READ_IDLE || this.isEnded || this.error !== 0 || !this.isOpen) return;
     if (!this.#wantsLarge && this.#inCount >= INPUT_LIMIT) return;
     const { ring } = this.#shared;
     if (this.#wantsLarge) {
@@ -340,6 +340,7 @@ export class Connection implements RingOwner {
 
   #disarm(): void {
     const reading = this.#reading;
+    if (!this.isOpen) return;
     if (reading !== READ_MANY && reading !== READ_LARGE) return;
     this.#reading = READ_CANCELLING;
     const op = reading === READ_MANY ? OP_RECEIVE : OP_RECEIVE_LARGE;
@@ -459,9 +460,7 @@ export class Connection implements RingOwner {
     this.#shared.ring.detach(this.#slot);
     this.fd = -1;
     this.#slot = -1;
-    this.#isClosing = false;
     this.#shared.open--;
-    this.#shared.spare.push(this);
   }
 }
 
@@ -474,8 +473,6 @@ export class ConnectionShared {
   readonly slab: Slab;
   readonly starts = new Int32Array(MAX_PARTS);
   readonly ends = new Int32Array(MAX_PARTS);
-  /** Closed connections, to be opened again. */
-  readonly spare: Connection[] = [];
   /** Connections whose descriptor is open or closing. A leak counter. */
   open = 0;
   readonly #messages: number[] = [];
@@ -487,9 +484,11 @@ export class ConnectionShared {
     for (let i = messages - 1; i >= 0; i--) this.#messages.push(messagesAt + i * MESSAGE_SLOT);
   }
 
-  /** A connection to be opened. */
-  take(): Connection {
-    return this.spare.pop() ?? new Connection(this);
+  /**
+   * A connection to be opened. Never one that was used: who still holds that must find it closed, not another's.
+   */
+  create(): Connection {
+    return new Connection(this);
   }
 
   takeMessage(): number {

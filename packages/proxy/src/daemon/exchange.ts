@@ -85,6 +85,8 @@ export interface ExchangeClient {
   returnBody(buffer: number, start: number, end: number): void;
   /** Hands the connection over to a tunnel. Undefined where that cannot be (HTTP/2). */
   takeConnection(exchange: Exchange): Connection | undefined;
+  /** The tunnel that had the connection is over, and the connection closed. */
+  tunnelEnded(exchange: Exchange): void;
   /** Whether the connection could carry another request after this one. */
   readonly keepsAlive: boolean;
   /** The connection to a server that only this client's requests may use (`http-reuse never`). */
@@ -1250,7 +1252,8 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
       }
     }
     this.#complete();
-    if (!wasTunnel) client.abort(this, reset);
+    if (wasTunnel) client.tunnelEnded(this);
+    else client.abort(this, reset);
   }
 
   /** The first cause holds: what follows from it is not another. */
@@ -1268,7 +1271,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
       case CONNECTING:
         return PHASE_CONNECT;
       case AWAITING:
-        return PHASE_HEADERS;
+        return this.requestDone ? PHASE_HEADERS : PHASE_DATA;
       case RESPONDING:
       case TUNNELLING:
         return PHASE_DATA;
@@ -1286,11 +1289,12 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     transaction.now = plane.now;
     transaction.times[TIME_END] = plane.now;
     statisticsOfEnd(plane, transaction, frontend, backend);
-    (frontend.frontend as FrontendRuntime).log?.write(transaction, plane.ring.wallTime);
+    // The line counts the others, not the one that is over.
     this.#releaseSlot();
     if (transaction.backend !== NONE && backend.backend !== undefined) {
       backend.state.counters.addBackend(-1);
     }
+    (frontend.frontend as FrontendRuntime).log?.write(transaction, plane.ring.wallTime);
     if (this.#responseBuffer !== NO_BUFFER) plane.slab.release(this.#responseBuffer);
     this.#responseBuffer = NO_BUFFER;
     if (this.requestBuffer !== NO_BUFFER) plane.slab.release(this.requestBuffer);

@@ -358,6 +358,17 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
   readBody(exchange: Exchange): void {
     if (exchange !== this.#exchange || this.#pumping) return;
     this.#pumpBody();
+    this.#checkEnded();
+  }
+
+  /** The client's stream ended, and all of it was taken: the exchange must know, from a clean stack. */
+  #checkEnded(): void {
+    const { connection } = this;
+    const exchange = this.#exchange;
+    if (exchange === undefined || !connection.isEnded || connection.hasInput) return;
+    this.plane.afterTurn(() => {
+      if (this.#exchange === exchange && !exchange.requestDone) exchange.clientEnded();
+    });
   }
 
   returnBody(buffer: number, start: number, end: number): void {
@@ -466,7 +477,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     const fresh = slab.take();
     if (fresh === NO_BUFFER) {
       slab.release(buffer);
-      connection.close(true);
+      this.#cutShort = true;
       return;
     }
     const start = slab.offsetOf(fresh);
@@ -481,10 +492,14 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     connection.queue(fresh, start, end);
   }
 
-  /** A head that rules made longer than a buffer: nothing sensible can follow. */
+  /** A head that could not be written (longer than a buffer, or no buffer left): nothing sensible can follow. */
   #cutShort = false;
 
   respondBody(exchange: Exchange, buffer: number, start: number, end: number): void {
+    if (this.#cutShort) {
+      this.plane.slab.release(buffer);
+      return;
+    }
     exchange.transaction.bytesOut += end - start;
     this.connection.queue(buffer, start, end);
   }
@@ -519,6 +534,12 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     this.#exchange = undefined;
     this.plane.giveExchange(exchange);
     this.#close(reset || this.connection.unsent > 0);
+  }
+
+  tunnelEnded(exchange: Exchange): void {
+    this.#exchange = undefined;
+    this.plane.giveExchange(exchange);
+    this.#close(false);
   }
 
   takeConnection(exchange: Exchange): Connection | undefined {

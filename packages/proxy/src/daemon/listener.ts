@@ -158,7 +158,7 @@ export class Listener implements RingOwner {
     session.listener = this.#number;
     session.acceptedAt = plane.ring.wallTime;
     this.#readNames(fd, session);
-    const connection = plane.connections.take();
+    const connection = plane.connections.create();
     const pending = new PendingSession(plane, connection, session, frontend, this);
     connection.open(fd, pending);
     const expects = this.#runConnectionRules(session);

@@ -25,7 +25,7 @@ export function connectServer(
   const family = (bytes[address.offset] as number) | ((bytes[address.offset + 1] as number) << 8);
   const fd = openStream(family === AF_INET6 ? AF_INET6 : family === AF_INET ? AF_INET : AF_UNIX);
   if (fd < 0) return fd;
-  const connection = plane.connections.take();
+  const connection = plane.connections.create();
   connection.open(fd, owner);
   const source = server.source ?? config.source;
   if (source !== undefined && family !== AF_UNIX) {

@@ -58,6 +58,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
   #state = INSPECTING;
   #server: Connection | undefined = undefined;
   #hasSlot = false;
+  #isCounted = false;
   #retries = 0;
   #avoid = NONE;
   #inspectUntil = 0;
@@ -216,6 +217,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     this.#backend = backend;
     transaction.backend = backend.index;
     backend.state.counters.addBackend(1);
+    this.#isCounted = true;
     backend.state.counters.countBackendSession(this.#plane.now);
     this.#plane.statistics.add(backend.backendRow, stat.STAT_STOT, 1);
     this.#plane.statistics.set(backend.backendRow, stat.STAT_LASTSESS, this.#plane.now);
@@ -442,12 +444,16 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     const plane = this.#plane;
     this.#state = OVER;
     this.#releaseSlot();
-    if (this.transaction.backend !== NONE && this.#backend.backend !== undefined) {
-      this.#backend.state.counters.addBackend(-1);
-    }
+    this.#leaveBackend();
     plane.wheel.destroy(this.#timer);
     plane.giveTransaction(this.transaction);
     plane.clients.delete(this);
+  }
+
+  #leaveBackend(): void {
+    if (!this.#isCounted) return;
+    this.#isCounted = false;
+    this.#backend.state.counters.addBackend(-1);
   }
 
   #releaseSlot(): void {
