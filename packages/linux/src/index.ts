@@ -17,6 +17,12 @@ export {
 export { winnerProgram } from "./classic-filter.ts";
 export { type DatagramSender, openDatagramSender } from "./datagram.ts";
 export {
+  type Firewall,
+  type FirewallOptions,
+  type FirewallRules,
+  openFirewall,
+} from "./firewall.ts";
+export {
   adoptGuard,
   type Guard,
   type GuardedRouter,
