@@ -6,6 +6,13 @@ export type {
   NeighbourAdvertisement,
 } from "./announcer.ts";
 export {
+  type BackgroundOptions,
+  type BackgroundVerdict,
+  isStartedInBackground,
+  reportStart,
+  startInBackground,
+} from "./background.ts";
+export {
   type Beacon,
   type BeaconFigures,
   type BeaconOptions,
@@ -77,6 +84,7 @@ export {
   unshareNetwork,
 } from "./own-process.ts";
 export { openPacketSocket } from "./packet-socket.ts";
+export { type PeerCredentials, peerCredentials } from "./peer-credentials.ts";
 export {
   listProcesses,
   openProcessEvents,
