@@ -145,12 +145,9 @@ export class HeldAddresses implements AddressPort {
     }
     this.#holdings = after;
     this.#apply(gone);
-    const adds = after.add.filter((_, i) => {
-      // `add` is addresses, routes, rules; `remove` the same things the other way round.
-      const twin = after.remove[after.remove.length - 1 - i];
-      return twin === undefined || !had.has(requestKey(twin));
-    });
-    this.#apply(adds);
+    this.#apply(
+      after.entries.filter(({ remove }) => !had.has(requestKey(remove))).map(({ add }) => add),
+    );
     if (fresh.length === 0) return;
     const list = fresh.flatMap(({ config, ifindex }): Announcement[] => {
       const link = this.#options.network.linkByIndex(ifindex);
@@ -222,7 +219,14 @@ export class HeldAddresses implements AddressPort {
   }
 }
 
-const EMPTY: Holdings = { addresses: [], add: [], remove: [], keys: new Set(), missing: [] };
+const EMPTY: Holdings = {
+  addresses: [],
+  entries: [],
+  add: [],
+  remove: [],
+  keys: new Set(),
+  missing: [],
+};
 
 function keyOf(ifindex: number, address: IpAddress): string {
   return `${ifindex} ${formatAddress(address)}`;

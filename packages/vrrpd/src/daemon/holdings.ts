@@ -29,11 +29,19 @@ export interface PlacedAddress {
 /** What is to be added, in order, and how to take it away again, in order. Names that do not exist are left out. */
 export interface Holdings {
   readonly addresses: readonly PlacedAddress[];
+  /** Addresses, then routes, then rules. */
+  readonly entries: readonly HoldingEntry[];
   readonly add: readonly NetlinkRequest[];
   readonly remove: readonly NetlinkRequest[];
   /** Of tracked routes and rules, as events about them have them. */
   readonly keys: ReadonlySet<string>;
   readonly missing: readonly string[];
+}
+
+/** One thing that is held. */
+export interface HoldingEntry {
+  readonly add: NetlinkRequest;
+  readonly remove: NetlinkRequest;
 }
 
 /** What one instance (or the static part of the file) wants to have. */
@@ -79,18 +87,16 @@ export function holdingsOf(wanted: Wanted, indexOf: FindIndex): Holdings {
     const spec = rules[i];
     if (!no_track && spec !== undefined) tracked.push(ruleKey(spec));
   });
+  const entries: HoldingEntry[] = [
+    ...addresses.map(({ spec }) => ({ add: addAddress(spec), remove: removeAddress(spec) })),
+    ...routes.map((spec) => ({ add: addRoute(spec), remove: removeRoute(spec) })),
+    ...rules.map((spec) => ({ add: addRule(spec), remove: removeRule(spec) })),
+  ];
   return {
     addresses,
-    add: [
-      ...addresses.map(({ spec }) => addAddress(spec)),
-      ...routes.map(addRoute),
-      ...rules.map(addRule),
-    ],
-    remove: [
-      ...rules.map(removeRule),
-      ...routes.map(removeRoute),
-      ...addresses.map(({ spec }) => removeAddress(spec)),
-    ],
+    entries,
+    add: entries.map(({ add }) => add),
+    remove: entries.map(({ remove }) => remove).reverse(),
     keys: new Set(tracked),
     missing: [...missing],
   };
