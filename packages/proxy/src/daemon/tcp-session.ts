@@ -431,6 +431,9 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
       plane.statistics.add(backend.backendRow, stat.STAT_SRV_ABRT, 1);
     }
     statisticsOfEnd(plane, transaction, this.#frontend, backend);
+    // The line counts the others, not the one that is over.
+    this.#releaseSlot();
+    this.#leaveBackend();
     const isNull =
       front.dontLogNull && this.connection.bytesIn === 0 && transaction.server === NONE;
     if (!isNull) front.log?.write(transaction, plane.ring.wallTime);

@@ -192,7 +192,10 @@ export function parseFields(
 ): number {
   for (let at = start; ; head.next = at) {
     if (at + 1 >= end) {
-      return relaxed && at < end && bytes[at] === LF ? at + 1 : INCOMPLETE;
+      if (at === end || bytes[at] !== LF) return INCOMPLETE;
+      if (!relaxed) return BAD_REQUEST;
+      head.flags |= HEAD_CHANGED;
+      return at + 1;
     }
     if (bytes[at] === CR) return bytes[at + 1] === LF ? at + 2 : BAD_REQUEST;
     if (relaxed && bytes[at] === LF) {

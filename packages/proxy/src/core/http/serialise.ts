@@ -1,4 +1,11 @@
-import { asciiBytes, copyBytes, copyRange, equalsIgnoringCase, writeDecimal } from "./bytes.ts";
+import {
+  asciiBytes,
+  copyBytes,
+  copyRange,
+  equalsIgnoringCase,
+  TOKEN,
+  writeDecimal,
+} from "./bytes.ts";
 import {
   CONNECTION,
   HTTP2_SETTINGS,
@@ -74,22 +81,35 @@ function deleteNamed(
     const start = at;
     while (at < end && !isSeparator(bytes[at] as number)) at++;
     if (start === at) break;
-    const name = bytes.subarray(start, at);
-    const lower = asciiBytes(String.fromCharCode(...name).toLowerCase());
-    if (lower.length === 5 && equalsIgnoringCase(bytes, start, at, CLOSE)) continue;
+    if (equalsIgnoringCase(bytes, start, at, KEEP_ALIVE.bytes)) continue;
+    if (equalsIgnoringCase(bytes, start, at, CLOSE)) continue;
     if (keepUpgrade && equalsIgnoringCase(bytes, start, at, UPGRADE.bytes)) continue;
     if (KEPT.some((kept) => equalsIgnoringCase(bytes, start, at, kept.bytes))) continue;
     for (let field = 0; field < head.fields; field++) {
       if (field === connection) continue;
-      const nameStart = head.nameStart[field] as number;
-      if (equalsIgnoringCase(bytes, nameStart, head.nameEnd[field] as number, lower)) {
-        remove(head, field);
-      }
+      if (sameName(bytes, head, field, start, at)) remove(head, field);
     }
   }
 }
 
 const CLOSE = asciiBytes("close");
+
+/** Whether a field has the name that stands at `start`–`end`. */
+function sameName(
+  bytes: Uint8Array,
+  head: Head,
+  field: number,
+  start: number,
+  end: number,
+): boolean {
+  const name = head.nameStart[field] as number;
+  const size = end - start;
+  if ((head.nameEnd[field] as number) - name !== size) return false;
+  for (let i = 0; i < size; i++) {
+    if (TOKEN[bytes[name + i] as number] !== TOKEN[bytes[start + i] as number]) return false;
+  }
+  return true;
+}
 
 function remove(head: Head, field: number): void {
   head.nameEnd[field] = head.nameStart[field] as number;
