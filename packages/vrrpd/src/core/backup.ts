@@ -68,6 +68,17 @@ export function stepBackup(standing: Standing, state: Backup, event: Event): Ste
           setTimer("master-down", listenTime(router, claim(standing, state), state.masterInterval)),
         ],
       };
+    case "interval-changed": {
+      // Version 2 knows the master's interval from the configuration alone; version 3 has heard it.
+      if (router.version === 3 && state.master !== undefined) return stay(state);
+      const masterInterval = router.interval;
+      return {
+        state: { ...state, masterInterval },
+        actions: [
+          setTimer("master-down", downTime(router, claim(standing, state), masterInterval)),
+        ],
+      };
+    }
     case "fault":
       return standing.faulted ? becomeFault(state) : stay(state);
     case "shutdown":

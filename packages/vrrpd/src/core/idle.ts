@@ -32,6 +32,7 @@ export function stepInitialize(standing: Standing, state: Initialize, event: Eve
     case "advert":
     case "refused":
     case "own-farewell":
+    case "interval-changed":
     case "fault":
     case "recovered":
     case "effective-priority":
@@ -63,6 +64,7 @@ export function stepFault(standing: Standing, state: Fault, event: Event): Step 
     case "advert":
     case "refused":
     case "own-farewell":
+    case "interval-changed":
     case "fault":
     case "effective-priority":
     case "switchover":

@@ -37,7 +37,10 @@ export function beginLeaving(
   const actions: Action[] = [{ type: "stop-announcing" }, { type: "cancel-timers" }];
   if (winner === undefined) actions.push(FAREWELL, FAREWELL);
   actions.push(setTimer("leave", waitAtMost), report({ type: "leaving", cause, waitAtMost }));
-  if (cause === "resign") actions.push(PULL_GROUP);
+  if (winner !== undefined) {
+    actions.push(report({ type: "winner-heard", winner: winner.from, after: LET_GO_AFTER }));
+    actions.push(PULL_GROUP);
+  }
   return { state: { ...state, leaving, healStep: -1, resigned: false, split: false }, actions };
 }
 
@@ -60,7 +63,10 @@ export function stepLeaving(
             winnerPriority: event.priority,
           },
         },
-        actions: [setTimer("leave", LET_GO_AFTER)],
+        actions: [
+          setTimer("leave", LET_GO_AFTER),
+          report({ type: "winner-heard", winner: event.from, after: LET_GO_AFTER }),
+        ],
       };
     case "timer":
       if (event.timer !== "leave") return stay(state);
@@ -85,6 +91,7 @@ export function stepLeaving(
     case "startup":
     case "refused":
     case "own-farewell":
+    case "interval-changed":
     case "effective-priority":
     case "switchover":
     case "switchover-back":

@@ -42,6 +42,8 @@ export type Event =
   | { readonly type: "fault" }
   | { readonly type: "recovered" }
   | { readonly type: "effective-priority"; readonly from: number; readonly to: number }
+  /** `advert_int` is another one since a reload. */
+  | { readonly type: "interval-changed" }
   /** Give the addresses away make-before-break and stay backup. */
   | { readonly type: "switchover" }
   | { readonly type: "switchover-back" }

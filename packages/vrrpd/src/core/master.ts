@@ -49,6 +49,9 @@ export function stepMaster(standing: Standing, state: Master, event: Event): Ste
       });
     case "effective-priority":
       return priorityChanged(standing, state, event.to < event.from);
+    case "interval-changed":
+      // Peers that were reloaded first would not wait for the end of a longer one.
+      return { state, actions: [ownAdvert(standing), setTimer("advert", router.interval)] };
     case "shutdown":
       if (router.conduct.leave && standing.canSend)
         return beginLeaving(standing, state, "shutdown");

@@ -16,6 +16,8 @@ export type Report =
     }
   /** Priority 0 is on the wire; still master, with addresses, until `left` or `took-back`. */
   | { readonly type: "leaving"; readonly cause: LeaveCause; readonly waitAtMost: Micros }
+  /** The addresses go in `after`; with use_vmac, which both hosts have, our egress from it must stop now. */
+  | { readonly type: "winner-heard"; readonly winner: IpAddress; readonly after: Micros }
   /** `winner` is undefined when nobody came. A state report follows. */
   | { readonly type: "left"; readonly cause: LeaveCause; readonly winner: IpAddress | undefined }
   /** A switchover nobody answered, or a fault that passed while leaving: master as before. */

@@ -1,7 +1,6 @@
 import type { Micros } from "@ha/base";
 import { RESUME_INTERVAL } from "./limits.ts";
 import type { Router } from "./router.ts";
-import { skewTime } from "./transition.ts";
 
 /** What a master leaves behind (in `/run`, or with the guard), so that its successor may go on in its place. */
 export interface ResumeRecord {
@@ -14,9 +13,9 @@ export interface ResumeRecord {
 }
 
 /**
- * Whether a started daemon may go on as master, without an election: the last advert is not older than an interval and
- * the shortest skew a peer may have (so that none has taken over), the host was not booted meanwhile, and it is not the
- * second time within a minute, so that a crash loop does fail over.
+ * Whether a started daemon may go on as master, without an election: the last advert is so young that no peer can have
+ * missed the last one it waits for, the host was not booted meanwhile, and it is not the second time within a minute, so
+ * that a crash loop does fail over.
  */
 export function mayResume(
   record: ResumeRecord,
@@ -24,7 +23,7 @@ export function mayResume(
 ): boolean {
   if (record.bootId !== bootId) return false;
   const silence = now - record.lastAdvert;
-  if (silence < 0 || silence > router.interval + skewTime(router, 254, router.interval))
-    return false;
+  const allowed = Math.max(1, router.downTimerAdverts - 1) * router.interval;
+  if (silence < 0 || silence > allowed) return false;
   return record.lastResume === undefined || now - record.lastResume >= RESUME_INTERVAL;
 }

@@ -205,7 +205,10 @@ export class VirtualRouter {
     }
   }
 
-  /** New settings: state and running timers stay, and what has become different counts from the next step on. */
+  /**
+   * New settings: state and running timers stay (but for those of the advertisement interval), and what has become
+   * different counts from the next step on.
+   */
   reconfigure(router: Router): void {
     const old = this.#router;
     this.#router = router;
@@ -213,10 +216,7 @@ export class VirtualRouter {
     this.#encoder.forget();
     this.#differsFrom = undefined;
     this.#refreshStanding();
-    // Version 2 knows the master's interval from the configuration alone.
-    if (this.#state.name === "backup" && router.version === 2 && router.interval !== old.interval) {
-      this.#state = { ...this.#state, masterInterval: router.interval };
-    }
+    if (router.interval !== old.interval) this.handle({ type: "interval-changed" });
   }
 
   /** Trackers, link or source have changed. Tell everything that is so now. */
@@ -483,7 +483,8 @@ export class VirtualRouter {
   #computeStanding(): Standing {
     const { source, linkUp, priority } = this.#circumstances;
     const router = this.#router;
-    const owner = priority === PRIORITY_OWNER;
+    // With AH a sequence number must be learnt first. observed: keepalived 2.4.3.
+    const owner = priority === PRIORITY_OWNER && router.authentication.type !== "ah";
     return {
       router,
       priority,
