@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { availableParallelism, hostname, networkInterfaces } from "node:os";
 import { basename, dirname, isAbsolute, resolve } from "node:path";
@@ -12,6 +12,7 @@ import type {
 } from "../core/config/host.ts";
 import { memoryHost } from "../core/config/memory-host.ts";
 import type { ScriptUser } from "../core/config/model.ts";
+import { fileStatus, realPath } from "./file-status.ts";
 import { findFiles } from "./find-files.ts";
 
 /** The host we run on, as reading a configuration sees it. All answers are kept, so each question is asked once. */
@@ -34,7 +35,7 @@ export function linuxConfigHost(): ConfigHost {
     resolves: once(resolves),
     fileProblem,
     fileMode: (path) => {
-      const found = statSync(path, { throwIfNoEntry: false });
+      const found = fileStatus(path);
       return found === undefined ? undefined : { mode: found.mode & 0o7777, uid: found.uid };
     },
   };
@@ -48,9 +49,11 @@ export function offlineConfigHost(): ConfigHost {
 
 function readFile(path: string): string | undefined {
   try {
-    const found = statSync(path);
+    const found = fileStatus(path);
     // A folder cannot be read, and a device might never end.
-    return found.isFile() || found.isFIFO() ? readFileSync(path, "utf8") : undefined;
+    return found?.isFile() === true || found?.isFIFO() === true
+      ? readFileSync(path, "utf8")
+      : undefined;
   } catch {
     return undefined;
   }
@@ -153,14 +156,14 @@ function findScript(file: string, user: ScriptUser): HostScript {
         .filter((folder) => folder !== "")
         .map((folder) => `${folder}/${file}`);
   for (const candidate of candidates) {
-    const found = statSync(candidate, { throwIfNoEntry: false });
+    const found = fileStatus(candidate);
     if (found === undefined) continue;
     if (!found.isFile()) {
       if (file.includes("/")) return { problem: "not-a-file" };
       continue;
     }
-    const path = `${realpathSync(dirname(candidate))}/${basename(candidate)}`;
-    const unsafe = findUnsafe(realpathSync(candidate));
+    const path = `${realPath(dirname(candidate))}/${basename(candidate)}`;
+    const unsafe = findUnsafe(realPath(candidate));
     const runs = canExecute(found, user);
     if (!runs && !file.includes("/")) continue;
     return {
@@ -186,7 +189,7 @@ function findUnsafe(path: string): HostScript["unsafe"] {
   const parts = path.split("/").slice(1);
   for (let i = 0; i <= parts.length; i++) {
     const element = `/${parts.slice(0, i).join("/")}`;
-    const found = statSync(element, { throwIfNoEntry: false });
+    const found = fileStatus(element);
     if (found === undefined) continue;
     const { uid, gid } = found;
     const mode = found.mode & 0o7777;
@@ -237,7 +240,7 @@ function readNames(file: string): Map<string, number> {
 
 function fileProblem(path: string, what: "read" | "folder"): string | undefined {
   const target = what === "folder" ? dirname(isAbsolute(path) ? path : resolve(path)) : path;
-  const found = statSync(target, { throwIfNoEntry: false });
+  const found = fileStatus(target);
   if (found === undefined) return "is not there";
   if (what === "folder") return found.isDirectory() ? undefined : "is not a folder";
   return found.isFile() ? undefined : "is not a file";

@@ -1,6 +1,7 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { resolve } from "node:path";
 import type { FoundFiles } from "../core/config/host.ts";
+import { fileStatus } from "./file-status.ts";
 
 /** Files that match a pattern of glob(7), with csh's `{a,b}`; a name without wildcards matches itself. */
 export function findFiles(pattern: string, folder: string): FoundFiles {
@@ -86,9 +87,9 @@ function list(folder: string): string[] {
 }
 
 function isReadable(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  return fileStatus(path)?.isFile() === true;
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return fileStatus(path)?.isDirectory() === true;
 }

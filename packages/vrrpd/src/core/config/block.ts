@@ -122,11 +122,20 @@ function readValue({ words }: Statement, known: Entry, diagnostics: Diagnostics)
     diagnostics.warning(
       "config/corrected",
       at,
-      `${head.text} ${problem}; goes on with ${String(repaired)}`,
+      `${head.text} ${problem}; goes on with ${shown(known, repaired)}`,
       hint,
     );
   }
   return repaired;
+}
+
+/** A time as the file would have it, in seconds; anything else as it is. */
+function shown(known: Entry, value: unknown): string {
+  if (typeof value === "number") {
+    const seconds = known.schema.safeParse([String(value / 1e6)]);
+    if (seconds.success && seconds.data === value) return String(value / 1e6);
+  }
+  return String(value);
 }
 
 function tellStatus(head: Token, known: Entry, diagnostics: Diagnostics): void {

@@ -82,7 +82,11 @@ class Parser {
         "config/unknown-keyword",
         head.at,
         `unknown keyword '${shorten(head.text)}'`,
-        near === undefined ? undefined : `did you mean '${near}'?`,
+        near !== undefined
+          ? `did you mean '${near}'?`
+          : this.#pieces[this.#next]?.kind === "open"
+            ? "its } will close the block around it, so what follows may be told wrongly"
+            : undefined,
       );
       return undefined;
     }
