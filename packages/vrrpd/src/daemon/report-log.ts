@@ -47,6 +47,9 @@ export function reportLines(report: Report, context: ReportContext): readonly Re
           { cause: report.cause },
         ),
       ];
+    // `left` says it, once the addresses are gone.
+    case "winner-heard":
+      return [];
     case "left":
       return [
         report.winner === undefined
