@@ -1,5 +1,6 @@
 import type { Diagnostics, Position, Statement, Token } from "@ha/base";
 import { type Entry, lookUp, type Table } from "./entry.ts";
+import { unsupported } from "./unsupported.ts";
 
 type ValueOf<E> = E extends Entry<infer T> ? T : never;
 
@@ -139,7 +140,7 @@ function shown(known: Entry, value: unknown): string {
 }
 
 function tellStatus(head: Token, known: Entry, diagnostics: Diagnostics): void {
-  switch (known.status) {
+  switch (unsupported.has(head.text) ? "not supported" : known.status) {
     case undefined:
       return;
     case "deprecated":

@@ -2,6 +2,7 @@ import { formatAddress, type IpAddress } from "@ha/base";
 import { type Entry, lookUp, type Table } from "./entry.ts";
 import { globalTable } from "./global-table.ts";
 import { topTable } from "./group-tables.ts";
+import { unsupported } from "./unsupported.ts";
 
 /** The reference page of all keywords, in Markdown, from the tables: `docs/keepalived-conf.md`. */
 export function referencePage(): string {
@@ -70,9 +71,11 @@ function tableText(table: Table): string {
 }
 
 function meaning(known: Entry): string {
+  const [keyword = ""] = known.syntax.split(" ");
+  const status = unsupported.has(keyword) ? "not supported" : known.status;
   const marks = [
     known.ours === true ? "**vrrpd**" : undefined,
-    known.status === undefined ? undefined : `**${known.status}**`,
+    status === undefined ? undefined : `**${status}**`,
     known.since === undefined ? undefined : `(since ${known.since})`,
   ].filter((mark) => mark !== undefined);
   const instead = known.instead === undefined ? "" : ` Instead: ${known.instead}.`;
