@@ -1,7 +1,7 @@
 import type { Token } from "../config/token.ts";
 import { type PatternList, readPatternLines, splitMapLine } from "../map/pattern-store.ts";
-import { latin1ToUtf8 } from "../map/pattern-text.ts";
 import { type CompileContext, refuse } from "../sample/compile-context.ts";
+import { latin1 } from "../sample/sample.ts";
 
 /** The list of a pattern file, read when it is first named. Reports a file that cannot be read. */
 export function patternFile(
@@ -22,7 +22,7 @@ export function patternFile(
     world.patterns.forget(list);
     return refuse(context, file, `failed to open pattern file <${file.text}>`);
   }
-  for (const line of readPatternLines(bytes, latin1ToUtf8)) {
+  for (const line of readPatternLines(latin1(bytes, 0, bytes.length))) {
     const { key, value } = isMap ? splitMapLine(line) : { key: line, value: undefined };
     list.add(key, value);
   }

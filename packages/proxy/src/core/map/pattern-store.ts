@@ -240,11 +240,8 @@ export class PatternStore {
 }
 
 /** Lines of a pattern file: blank lines and those that begin with `#` are nothing; blanks around a pattern neither. */
-export function readPatternLines(
-  bytes: Uint8Array,
-  decode: (bytes: Uint8Array) => string,
-): string[] {
-  return decode(bytes)
+export function readPatternLines(text: string): string[] {
+  return text
     .split("\n")
     .map((line) => line.replace(/^[ \t]+|[ \t\r]+$/g, ""))
     .filter((line) => line !== "" && !line.startsWith("#"));

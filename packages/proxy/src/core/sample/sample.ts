@@ -116,7 +116,7 @@ export function setBytes(sample: Sample, type: SampleType, bytes: Uint8Array): t
   return setRange(sample, type, bytes, 0, bytes.length);
 }
 
-/** The slow way, for results that are texts anyway (dates, JSON): Latin-1 or UTF-8 as `encodeText` does. */
+/** The slow way, for results that are texts anyway (dates, JSON): one byte a character. */
 export function setText(sample: Sample, text: string): true {
   return setBytes(sample, STR, encodeText(text));
 }
@@ -155,29 +155,8 @@ export function encodeBytes(text: string): Uint8Array {
   return bytes;
 }
 
-/** UTF-8 of a text from the configuration file. */
-export function encodeText(text: string): Uint8Array {
-  let ascii = true;
-  for (let i = 0; ascii && i < text.length; i++) ascii = text.charCodeAt(i) < 0x80;
-  if (ascii) return encodeBytes(text);
-  const bytes: number[] = [];
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? 0;
-    if (code < 0x80) bytes.push(code);
-    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 63));
-    else if (code < 0x10000) {
-      bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63));
-    } else {
-      bytes.push(
-        0xf0 | (code >> 18),
-        0x80 | ((code >> 12) & 63),
-        0x80 | ((code >> 6) & 63),
-        0x80 | (code & 63),
-      );
-    }
-  }
-  return Uint8Array.from(bytes);
-}
+/** Bytes of a text from the configuration file, which has one character a byte. */
+export const encodeText = encodeBytes;
 
 /** The sample as text (Latin-1), whatever its type: for slow paths and tests. */
 export function sampleText(sample: Sample): string {

@@ -2,8 +2,8 @@ import { patternFile } from "../../condition/pattern-file.ts";
 import type { Token } from "../../config/token.ts";
 import { compileLogFormat, PLAIN_TEXT } from "../../log/log-format.ts";
 import type { PatternList } from "../../map/pattern-store.ts";
-import { latin1ToUtf8 } from "../../map/pattern-text.ts";
 import type { CompileContext } from "../../sample/compile-context.ts";
+import { latin1 } from "../../sample/sample.ts";
 import { misused } from "../arguments.ts";
 import { type Action, type ActionKeyword, type ActionRuleset, CONTINUE } from "../rule.ts";
 import { writeToBytes } from "../template-room.ts";
@@ -84,12 +84,14 @@ function compileUpdate(
   if (value !== undefined && valueTemplate === undefined) return undefined;
   const { world } = context;
   return (transaction) => {
-    const keyText = latin1ToUtf8(writeToBytes(keyTemplate, transaction, world));
+    const keyText = textOf(writeToBytes(keyTemplate, transaction, world));
     const valueText =
-      valueTemplate === undefined
-        ? ""
-        : latin1ToUtf8(writeToBytes(valueTemplate, transaction, world));
+      valueTemplate === undefined ? "" : textOf(writeToBytes(valueTemplate, transaction, world));
     change(list, keyText, valueText);
     return CONTINUE;
   };
+}
+
+function textOf(bytes: Uint8Array): string {
+  return latin1(bytes, 0, bytes.length);
 }

@@ -1,5 +1,4 @@
 import type { Token } from "../../config/token.ts";
-import { latin1ToUtf8 } from "../../map/pattern-text.ts";
 import type { Transaction } from "../../transaction.ts";
 import { castChecked, writeText } from "../cast.ts";
 import { type CompileContext, refuse } from "../compile-context.ts";
@@ -19,6 +18,7 @@ import {
   setInt,
   setWide,
 } from "../sample.ts";
+import { decodeUtf8, encodeUtf8 } from "../utf8.ts";
 import { loadValue } from "../variable.ts";
 import { decodeBase64 } from "./base64.ts";
 
@@ -61,7 +61,7 @@ export const JSON_CONVERTERS: readonly ConverterKeyword[] = [
       const query = queryOf(path, type, context, token);
       if (query === undefined) return undefined;
       return (sample, transaction) =>
-        query(latin1ToUtf8(sample.bytes.slice(sample.start, sample.end)), sample, transaction);
+        query(decodeUtf8(sample.bytes.slice(sample.start, sample.end)), sample, transaction);
     },
   },
   tokenQuery("jwt_header_query", "Header", 0),
@@ -178,8 +178,8 @@ function give(
 ): boolean {
   switch (typeof value) {
     case "string":
-      if (!asInteger) return setBytes(sample, STR, encodeText(value));
-      setBytes(sample, STR, encodeText(value));
+      if (!asInteger) return setBytes(sample, STR, encodeUtf8(value));
+      setBytes(sample, STR, encodeUtf8(value));
       return castChecked(sample, SINT, transaction);
     case "boolean":
       return setBool(sample, value);
@@ -190,16 +190,23 @@ function give(
           ? setInt(sample, Math.trunc(value))
           : setWide(sample, BigInt(Math.trunc(value)));
       }
-      return writeText(
-        sample,
-        Number.isInteger(value) && Math.abs(value) < 1e21 ? String(value) : value.toFixed(6),
-        transaction,
-      );
+      return writeText(sample, sixDigits(value), transaction);
     case "object":
-      return value !== null && setBytes(sample, STR, encodeText(JSON.stringify(value)));
+      // Arrays are texts, as in the newest HAProxy; objects are no values.
+      return Array.isArray(value) && setBytes(sample, STR, encodeUtf8(JSON.stringify(value)));
     default:
       return false;
   }
+}
+
+/** A number as printf's %g writes it. */
+function sixDigits(value: number): string {
+  if (value === 0) return "0";
+  const exponent = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(6)))));
+  if (exponent >= -4 && exponent < 6) return String(Number(value.toPrecision(6)));
+  const [digits = "", power = "0"] = value.toExponential(5).split("e");
+  const sign = power.startsWith("-") ? "-" : "+";
+  return `${Number(digits)}e${sign}${power.replace(/^[+-]/, "").padStart(2, "0")}`;
 }
 
 /** Names and indexes of `$.a['b'][0]`. */
@@ -236,7 +243,7 @@ function tokenQuery(name: string, what: string, part: 0 | 1): ConverterKeyword {
         if (bytes === undefined) return false;
         return query === undefined
           ? setBytes(sample, STR, bytes)
-          : query(latin1ToUtf8(bytes), sample, transaction);
+          : query(decodeUtf8(bytes), sample, transaction);
       };
     },
   };

@@ -503,7 +503,7 @@ function pieces(
       skip();
       if (at === edge && merges) break;
     }
-    if (most === 0 && !merges) last = edge;
+    if (most === 0) last = edge;
     if (forward) {
       sample.start = first;
       sample.end = last;

@@ -57,7 +57,7 @@ function cookieFetches(
       name: `${side}.cook`,
       aliases: aliases["cook"] ?? [],
       syntax: `${side}.cook([<name>])`,
-      doc: "The last value of the cookie (of any without a name); all of them in an ACL.",
+      doc: "The last value of the cookie (the first cookie's without a name); all of them in an ACL.",
       ...base,
       type: STR,
       compile: value,
@@ -138,11 +138,12 @@ function cookieFetch(
           sample.more = from < valueEnd || message.find(field, at + 1) !== -1;
           return true;
         }
+        if (name === undefined) return true;
         found = true;
         [start, end] = [sample.start, sample.end];
       }
     }
-    // Outside ACLs the last one counts.
+    // Outside ACLs the last one of a name counts, and without a name the first. Observed: haproxy 2.6.
     return found && setRange(sample, STR, bytes, start, end);
   };
 }

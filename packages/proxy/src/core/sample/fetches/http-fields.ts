@@ -234,6 +234,8 @@ function valueFetch(
   const wanted = wantedField(args, context, token);
   if (wanted === undefined) return undefined;
   const { name, occurrence } = wanted;
+  // Without a name there is nothing to take the last of. Observed: haproxy 2.6.
+  if (name === undefined && !context.iterates) return () => false;
   const step: Fetch = (transaction, sample) => {
     const message = messageOf(transaction);
     if (message === undefined) return false;

@@ -1,3 +1,4 @@
+import { fullAvalanche } from "../../hash/avalanche.ts";
 import { sdbmStep } from "../../hash/key-hash.ts";
 import { type FieldName, fieldName } from "../../http/head.ts";
 import { authorityStart } from "../../http/uri.ts";
@@ -254,7 +255,7 @@ function hostAndPath(t: Transaction, sample: Sample, withQuery: boolean): boolea
   return setRange(sample, STR, bytes, start, at);
 }
 
-/** Hash of the Host field, lower-cased, and the path (or path and query). Observed: haproxy 2.6. */
+/** Hash of the Host field and the path (or path and query), spread. Observed: haproxy 2.6. */
 function hashHostAnd(t: Transaction, sample: Sample, what: "base" | "url"): boolean {
   if (!t.http) return false;
   const { head, bytes } = t.request;
@@ -267,7 +268,7 @@ function hashHostAnd(t: Transaction, sample: Sample, what: "base" | "url"): bool
   }
   const end = what === "base" ? head.queryStart : head.targetEnd;
   for (let at = head.pathStart; at < end; at++) hash = sdbmStep(hash, bytes[at] as number);
-  return setInt(sample, hash >>> 0);
+  return setInt(sample, fullAvalanche(hash));
 }
 
 function withSource(t: Transaction, sample: Sample): boolean {
