@@ -91,6 +91,19 @@ class Parser {
       return undefined;
     }
     if (known.body === undefined) return { words, text };
+    const start = this.#next;
+    const statement = this.#block(words, text, known, depth);
+    if (depth === 0 && head.text !== "global_defs") this.#tellStray(start, head);
+    return statement;
+  }
+
+  #block(
+    words: readonly [Token, ...Token[]],
+    text: string,
+    known: Entry,
+    depth: number,
+  ): Statement | undefined {
+    const [head] = words;
     if (!this.#named(words, known, depth)) {
       this.#skipBlock();
       return undefined;
@@ -100,7 +113,7 @@ class Parser {
       if (this.#pieces[this.#next]?.kind === "open") this.#next++;
       return this.#closed(words, text, this.#lines(head));
     }
-    if (!this.#opens(head)) return { words, text, body: [] };
+    const opened = this.#opens(head);
     if (depth >= this.#blockDepth) {
       if (!this.#tooDeep) {
         this.#diagnostics.error(
@@ -110,16 +123,41 @@ class Parser {
         );
       }
       this.#tooDeep = true;
-      this.#next--;
+      if (opened) this.#next--;
       this.#skipBlock();
       return undefined;
     }
-    if (known.body === "ignored") {
-      this.#next--;
+    if (known.body === "ignored" || known.body === undefined) {
+      if (opened) this.#next--;
       this.#skipBlock();
       return { words, text, body: [] };
     }
     return this.#closed(words, text, this.statements(known.body, head, depth + 1));
+  }
+
+  /**
+   * keepalived reads the file once for each of its processes, and those that do not know a block skip it by counting
+   * braces. Where that ends earlier than the block did, what lies between is theirs to complain about.
+   */
+  #tellStray(start: number, head: Token): void {
+    let next = start;
+    if (this.#pieces[start]?.kind === "open") {
+      for (let depth = 0; next < this.#next; next++) {
+        const kind = this.#pieces[next]?.kind;
+        if (kind === "open") depth++;
+        if (kind === "close" && --depth === 0) break;
+      }
+      next++;
+    }
+    for (const piece of this.#pieces.slice(next, this.#next)) {
+      if (piece.kind === "open") continue;
+      const what = piece.kind === "close" ? "}" : shorten(piece.words[0].text);
+      this.#diagnostics.error(
+        "config/stray",
+        piece.kind === "close" ? piece.at : piece.words[0].at,
+        `by its braces '${what}' stands outside of the ${head.text} that begins in line ${head.at.line}`,
+      );
+    }
   }
 
   #closed(words: readonly [Token, ...Token[]], text: string, body: Statement[]): Statement {
@@ -169,7 +207,7 @@ class Parser {
     return false;
   }
 
-  /** Takes the `{`; without one the block is empty and what follows belongs to the block around. */
+  /** Takes the `{`; without one, keepalived complains and goes on as if it were there. */
   #opens(head: Token): boolean {
     const piece = this.#pieces[this.#next];
     if (piece?.kind === "open") {
