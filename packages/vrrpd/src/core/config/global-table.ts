@@ -46,6 +46,7 @@ const script = (name: string, doc: string) =>
     syntax: `${name} "<path> [<argument> ...]" [<user> [<group>]]`,
     schema: words,
     command: true,
+    repeated: "first",
     doc,
   });
 
@@ -258,6 +259,7 @@ export const globalTable = {
   no_email_faults: on("no_email_faults", "No mails about FAULT."),
   notify_fifo: global({
     syntax: "notify_fifo <path> [<user> [<group>]]",
+    repeated: "first",
     schema: nameAndOwner(),
     doc: "Every event is written there, one line each. Created with mode 600 for the user.",
   }),
@@ -267,6 +269,7 @@ export const globalTable = {
   ),
   vrrp_notify_fifo: global({
     syntax: "vrrp_notify_fifo <path> [<user> [<group>]]",
+    repeated: "first",
     schema: nameAndOwner(),
     doc: "As notify_fifo, for VRRP events only. The names must differ.",
   }),
@@ -405,6 +408,7 @@ export const globalTable = {
   }),
   nftables: global({
     syntax: "nftables [<table>]",
+    repeated: "first",
     schema: reader<string>(([word]) => word ?? "keepalived"),
     default: "keepalived",
     doc: "Name of the table that no_accept and virtual MACs use.",
@@ -422,6 +426,7 @@ export const globalTable = {
   nftables_ifindex: on("nftables_ifindex", "Its sets hold interface indexes instead of names."),
   vmac_prefix: global({
     syntax: "vmac_prefix <text>",
+    repeated: "first",
     schema: text,
     default: "vrrp",
     needs: 1,
@@ -430,6 +435,7 @@ export const globalTable = {
   }),
   vmac_addr_prefix: global({
     syntax: "vmac_addr_prefix <text>",
+    repeated: "first",
     schema: text,
     needs: 1,
     doc: "The same for macvlans of addresses on other interfaces. Default: vmac_prefix.",
@@ -484,10 +490,13 @@ export const globalTable = {
     ...path("config_save_dir", "Configurations are saved there before and after a reload."),
     needs: 1,
   },
-  tmp_config_directory: path(
-    "tmp_config_directory",
-    "Folder for the copy that keepalived's processes share. We are one process and need none.",
-  ),
+  tmp_config_directory: {
+    ...path(
+      "tmp_config_directory",
+      "Folder for the copy that keepalived's processes share. We are one process and need none.",
+    ),
+    repeated: "first" as const,
+  },
   data_use_instance: switched("data_use_instance", "Dump files have the instance name in theirs."),
   state_dump_file: {
     ...path("state_dump_file", "Where SIGUSR1 writes. Default: /tmp/keepalived.data."),
@@ -581,13 +590,25 @@ export const globalTable = {
   process_monitor_rcv_bufs_force: switched("process_monitor_rcv_bufs_force", "Beyond rmem_max."),
   disable_local_igmp: on("disable_local_igmp", "Sets igmp_link_local_mcast_reports to 0."),
 
-  lvs_sync_daemon: { ...without("lvs_sync_daemon", "not served", LVS), schema: text },
+  lvs_sync_daemon: {
+    ...without("lvs_sync_daemon", "not served", LVS),
+    schema: text,
+    repeated: "first" as const,
+  },
   lvs_timeouts: { ...without("lvs_timeouts", "not served", LVS), schema: text },
   lvs_flush: without("lvs_flush", "not served", LVS),
   lvs_flush_on_stop: without("lvs_flush_on_stop", "not served", LVS),
   lvs_flush_onstop: without("lvs_flush_onstop", "not served", LVS),
-  lvs_notify_fifo: { ...without("lvs_notify_fifo", "not served", LVS), schema: text },
-  lvs_notify_fifo_script: { ...without("lvs_notify_fifo_script", "not served", LVS), schema: text },
+  lvs_notify_fifo: {
+    ...without("lvs_notify_fifo", "not served", LVS),
+    schema: text,
+    repeated: "first" as const,
+  },
+  lvs_notify_fifo_script: {
+    ...without("lvs_notify_fifo_script", "not served", LVS),
+    schema: text,
+    repeated: "first" as const,
+  },
   lvs_netlink_cmd_rcv_bufs: without("lvs_netlink_cmd_rcv_bufs", "not served", LVS),
   lvs_netlink_cmd_rcv_bufs_force: without("lvs_netlink_cmd_rcv_bufs_force", "not served", LVS),
   lvs_netlink_monitor_rcv_bufs: without("lvs_netlink_monitor_rcv_bufs", "not served", LVS),
@@ -603,14 +624,21 @@ export const globalTable = {
   },
   rs_init_notifies: without("rs_init_notifies", "not served", LVS),
   no_checker_emails: without("no_checker_emails", "not served", LVS),
-  nftables_ipvs: without("nftables_ipvs", "not served", LVS),
+  nftables_ipvs: {
+    ...without("nftables_ipvs", "not served", LVS),
+    repeated: "first" as const,
+  },
   nftables_ipvs_priority: without("nftables_ipvs_priority", "not served", LVS),
   nftables_ipvs_start_fwmark: {
     ...without("nftables_ipvs_start_fwmark", "not served", LVS),
     schema: integer({ min: 1, max: 4_294_967_295 }),
   },
 
-  snmp_socket: { ...without("snmp_socket", "not supported", SNMP), schema: text },
+  snmp_socket: {
+    ...without("snmp_socket", "not supported", SNMP),
+    schema: text,
+    repeated: "first" as const,
+  },
   enable_snmp_keepalived: without("enable_snmp_keepalived", "not supported", SNMP),
   enable_snmp_vrrp: without("enable_snmp_vrrp", "not supported", SNMP),
   enable_snmp_checker: without("enable_snmp_checker", "not supported", SNMP),

@@ -576,6 +576,7 @@ export const instanceTable = {
   }),
   use_ipvlan: entry({
     syntax: "use_ipvlan [[name] <interface>] [<address>] [bridge|private|vepa] [group <n>]",
+    repeated: "first",
     schema: words,
     doc: "An ipvlan of mode L2 carries addresses and adverts. IPv4 needs the address.",
     source: INSTANCE,

@@ -110,6 +110,7 @@ export const processTable = {
   }),
   weight: entry({
     syntax: "weight <-254..254> [reverse]",
+    repeated: "first",
     schema: weight(254),
     default: { weight: 0, reverse: false },
     doc: "As in vrrp_script.",
@@ -180,6 +181,7 @@ export const fileTable = {
   }),
   weight: entry({
     syntax: "weight <-254..254> [reverse]",
+    repeated: "first",
     schema: weight(254),
     default: { weight: 1, reverse: false },
     doc: "The number in the file times this is added to the priority; -254 and less is FAULT. 0: any number but 0 is FAULT.",
