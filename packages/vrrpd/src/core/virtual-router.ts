@@ -1,4 +1,4 @@
-import { type IpAddress, type Micros, micros, type Timer } from "@ha/base";
+import { type IpAddress, type Micros, micros } from "@ha/base";
 import { Admission } from "./admission.ts";
 import { decodeAdvert } from "./advert.ts";
 import {
@@ -15,6 +15,7 @@ import { PRIORITY_LEAVING, PRIORITY_OWNER, PROTOCOL_AH, type Router } from "./ro
 import type { FaultReason, State, TimerName } from "./state.ts";
 import { type RefusalReason, Statistics } from "./statistics.ts";
 import type { SyncGroup } from "./sync-group.ts";
+import { cancelSlot, newTimerSlots, type TimerSlot } from "./timer-slots.ts";
 import { pauseLimit } from "./transition.ts";
 
 /** What trackers and the interface make of a router. */
@@ -40,7 +41,7 @@ export class VirtualRouter {
   readonly #admission: Admission;
   readonly #encoder: AdvertEncoder;
   readonly #machine: typeof step;
-  readonly #slots: Record<TimerName, Slot>;
+  readonly #slots: Readonly<Record<TimerName, TimerSlot>>;
   readonly #queue: Event[] = [];
   readonly #refusedKinds = new Set<RefusalReason>();
   #router: Router;
@@ -74,7 +75,7 @@ export class VirtualRouter {
     this.group = group;
     this.#admission = new Admission(ports.digests);
     this.#encoder = new AdvertEncoder(ports.digests);
-    this.#slots = newSlots((slot) => this.#fire(slot));
+    this.#slots = newTimerSlots((slot) => this.#fire(slot));
     group?.add(this);
     this.#standing = this.#computeStanding();
     this.#context = this.#computeContext();
@@ -262,7 +263,7 @@ export class VirtualRouter {
 
   /** Ends every timer without a word, as a crash would; the object is of no use after it. For simulations and tests. */
   abandon(): void {
-    for (const slot of Object.values(this.#slots)) cancel(slot);
+    for (const slot of Object.values(this.#slots)) cancelSlot(slot);
   }
 
   #step(event: Event): void {
@@ -298,10 +299,10 @@ export class VirtualRouter {
         this.#arm(this.#slots[action.timer], action.after);
         break;
       case "cancel-timer":
-        cancel(this.#slots[action.timer]);
+        cancelSlot(this.#slots[action.timer]);
         break;
       case "cancel-timers":
-        for (const slot of Object.values(this.#slots)) cancel(slot);
+        for (const slot of Object.values(this.#slots)) cancelSlot(slot);
         break;
       case "add-addresses":
         addresses.add();
@@ -366,7 +367,7 @@ export class VirtualRouter {
     this.#ports.report({ type: "addresses-differ", from });
   }
 
-  #arm(slot: Slot, after: Micros): void {
+  #arm(slot: TimerSlot, after: Micros): void {
     const { clock } = this.#ports;
     const now = clock.now();
     const base = slot === this.#slots.advert ? (this.#timerBase ?? now) : now;
@@ -379,7 +380,7 @@ export class VirtualRouter {
     slot.timer = clock.after(micros(slot.deadline - now), slot.fire);
   }
 
-  #fire(slot: Slot): void {
+  #fire(slot: TimerSlot): void {
     const { clock } = this.#ports;
     slot.timer = undefined;
     const { deadline } = slot;
@@ -407,7 +408,7 @@ export class VirtualRouter {
   }
 
   /** Before a master is believed dead, everything that has arrived is heard. */
-  #masterDown(slot: Slot, late: Micros): void {
+  #masterDown(slot: TimerSlot, late: Micros): void {
     const { generation } = slot;
     this.#ports.drain(() => {
       if (slot.generation !== generation || slot.deadline === undefined) return;
@@ -502,52 +503,6 @@ export class VirtualRouter {
       usesOldChecksum: (peer) => this.#admission.usesOldChecksum(peer),
     };
   }
-}
-
-/** One timer: its deadline, and the clock's timer, which may be set earlier than that. */
-interface Slot {
-  readonly name: TimerName;
-  readonly fire: () => void;
-  deadline: Micros | undefined;
-  timer: Timer | undefined;
-  wakesAt: Micros;
-  /** Grows with each change, so that a judgement can tell that it came too late. */
-  generation: number;
-}
-
-function cancel(slot: Slot): void {
-  slot.timer?.cancel();
-  slot.timer = undefined;
-  slot.deadline = undefined;
-  slot.generation++;
-}
-
-function newSlots(fire: (slot: Slot) => void): Record<TimerName, Slot> {
-  const slot = (name: TimerName): Slot => {
-    const made: Slot = {
-      name,
-      fire: () => fire(made),
-      deadline: undefined,
-      timer: undefined,
-      wakesAt: micros(0),
-      generation: 0,
-    };
-    return made;
-  };
-  return {
-    "startup-delay": slot("startup-delay"),
-    "master-down": slot("master-down"),
-    "preempt-delay": slot("preempt-delay"),
-    advert: slot("advert"),
-    "announce-again": slot("announce-again"),
-    "announce-refresh": slot("announce-refresh"),
-    "lower-priority-announce": slot("lower-priority-announce"),
-    "heal-announce": slot("heal-announce"),
-    leave: slot("leave"),
-    resign: slot("resign"),
-    "restore-window": slot("restore-window"),
-    "split-quiet": slot("split-quiet"),
-  };
 }
 
 function sameFault(a: FaultReason, b: FaultReason | undefined): boolean {

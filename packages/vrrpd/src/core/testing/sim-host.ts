@@ -1,22 +1,17 @@
-import {
-  type Clock,
-  type IpAddress,
-  type Micros,
-  micros,
-  milliseconds,
-  seconds,
-  type Timer,
-} from "@ha/base";
-import type { PreparedAdverts, Sequences } from "../advert-encoder.ts";
+import { type IpAddress, type Micros, micros, milliseconds, seconds } from "@ha/base";
+import type { Sequences } from "../advert-encoder.ts";
 import { step } from "../machine.ts";
-import type { Digests, IncomingPacket, OutgoingPacket, Ports } from "../ports.ts";
+import type { IncomingPacket, OutgoingPacket, Ports } from "../ports.ts";
 import type { Report } from "../report.ts";
 import { mayResume, type ResumeRecord } from "../resume.ts";
 import { PRIORITY_LEAVING, type Router } from "../router.ts";
 import type { FaultReason } from "../state.ts";
 import { SyncGroup } from "../sync-group.ts";
-import { leaveTime, pauseLimit, setTimer } from "../transition.ts";
+import { pauseLimit, setTimer } from "../transition.ts";
 import { type Circumstances, VirtualRouter } from "../virtual-router.ts";
+import { GuardRun } from "./guard-run.ts";
+import { HostClock } from "./host-clock.ts";
+import { SIM_DIGESTS } from "./sim-digests.ts";
 import type { SimLan } from "./sim-lan.ts";
 
 /** One virtual router of a host: it outlives the process that runs it, as addresses do. */
@@ -400,131 +395,6 @@ export class SimHost {
   }
 }
 
-/** The guard of one virtual router whose process is gone: prepared adverts, then the farewell. */
-class GuardRun {
-  readonly seat: SimSeat;
-  readonly #lan: SimLan;
-  readonly #host: SimHost;
-  readonly #prepared: PreparedAdverts;
-  lastSpoken: Micros;
-  leaving = false;
-  #timer: Timer | undefined;
-  #sent = 0;
-  #yielding = false;
-
-  constructor(
-    lan: SimLan,
-    host: SimHost,
-    seat: SimSeat,
-    prepared: PreparedAdverts,
-    lastSpoken: Micros,
-    leaveNow: boolean,
-  ) {
-    this.#lan = lan;
-    this.#host = host;
-    this.seat = seat;
-    this.#prepared = prepared;
-    this.lastSpoken = lastSpoken;
-    if (leaveNow) this.#leave();
-    else this.#next();
-  }
-
-  heard(packet: IncomingPacket): void {
-    if (!this.leaving || this.#yielding || packet.bytes[2] === PRIORITY_LEAVING) return;
-    if (packet.bytes[1] !== this.seat.settings.vrid || packet.ttl !== 255) return;
-    this.#yielding = true;
-    this.#timer?.cancel();
-    this.#timer = this.#lan.clock.after(milliseconds(10), () => this.letGo());
-  }
-
-  letGo(): void {
-    this.stop();
-    this.seat.holds = false;
-    this.seat.guarded = false;
-    this.#lan.changed(this.#host);
-  }
-
-  stop(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-  }
-
-  #next(): void {
-    const { clock } = this.#lan;
-    const due = this.lastSpoken + this.seat.settings.interval - clock.now();
-    this.#timer = clock.after(micros(Math.max(0, due)), () => {
-      if (this.#sent === 2) {
-        this.#leave();
-        return;
-      }
-      const { adverts } = this.#prepared;
-      const packets = adverts[Math.min(this.#sent, adverts.length - 1)] ?? [];
-      for (const packet of packets) this.#host.send(this.seat, packet);
-      this.#sent++;
-      this.lastSpoken = clock.now();
-      this.#next();
-    });
-  }
-
-  #leave(): void {
-    this.leaving = true;
-    for (const packets of this.#prepared.farewell) {
-      for (const packet of packets) this.#host.send(this.seat, packet);
-    }
-    this.#timer = this.#lan.clock.after(leaveTime(this.seat.settings), () => this.letGo());
-  }
-}
-
-/** A clock whose callbacks wait while the process stands still. */
-class HostClock implements Clock {
-  readonly #clock: Clock;
-  #paused = false;
-  #waiting: Waiting[] = [];
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  now(): Micros {
-    return this.#clock.now();
-  }
-
-  after(delay: Micros, callback: () => void): Timer {
-    const waiting: Waiting = { callback, cancelled: false };
-    const timer = this.#clock.after(delay, () => {
-      if (this.#paused) this.#waiting.push(waiting);
-      else callback();
-    });
-    return {
-      cancel: () => {
-        waiting.cancelled = true;
-        timer.cancel();
-      },
-    };
-  }
-
-  pause(): void {
-    this.#paused = true;
-  }
-
-  resume(): void {
-    this.#paused = false;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { callback, cancelled } of waiting) if (!cancelled) callback();
-  }
-
-  resumeWithout(): void {
-    this.#paused = false;
-    this.#waiting = [];
-  }
-}
-
-interface Waiting {
-  readonly callback: () => void;
-  cancelled: boolean;
-}
-
 /** keepalived 2.2.7 sets a master's timer anew after every packet of its identifier, rejected or not. */
 const keepalivedMachine: typeof step = (standing, state, event) => {
   const result = step(standing, state, event);
@@ -533,26 +403,6 @@ const keepalivedMachine: typeof step = (standing, state, event) => {
   const { interval } = standing.router;
   return { state: result.state, actions: [...result.actions, setTimer("advert", interval)] };
 };
-
-/** Keyed, and different for different bytes, which is all a simulation asks; no cryptography. */
-const SIM_DIGESTS: Digests = {
-  hmacSha256: (key, data) => simDigest(key, data, 32),
-  hmacMd5: (key, data) => simDigest(key, data, 16),
-};
-
-function simDigest(key: Uint8Array, data: Uint8Array, size: number): Uint8Array {
-  let a = 0x811c9dc5;
-  let b = 0x01000193;
-  for (const part of [key, data]) {
-    for (const byte of part) {
-      a = Math.imul(a ^ byte, 0x01000193);
-      b = Math.imul(b + byte, 0x85ebca6b) ^ (b >>> 13);
-    }
-  }
-  const bytes = new Uint8Array(size);
-  for (let i = 0; i < size; i++) bytes[i] = (i & 1 ? a : b) >>> (((i >> 1) * 7) % 25);
-  return bytes;
-}
 
 /** Packets that wait in the kernel for a process that stands still. */
 const SOCKET_BUFFER = 64;
