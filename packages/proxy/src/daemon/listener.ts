@@ -15,7 +15,7 @@ import type { Bind } from "../core/config/bind-model.ts";
 import { PROXY_INCOMPLETE, readProxyHeader } from "../core/proxy-protocol.ts";
 import { type Rule, runRules } from "../core/rule/rule.ts";
 import * as stat from "../core/statistics.ts";
-import { type Endpoint, Session } from "../core/transaction.ts";
+import { createEndpoint, type Endpoint, Session } from "../core/transaction.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { HttpClient } from "./http-client.ts";
@@ -78,6 +78,14 @@ export class Listener implements RingOwner {
   /** Connections that came through here and are open. */
   get open(): number {
     return this.#open;
+  }
+
+  /** The port it is bound to; 0 for a unix socket. */
+  get port(): number {
+    if (socketName(this.fd, false, this.#name) < 0) return 0;
+    const endpoint = createEndpoint();
+    readSocketAddress(this.#name, endpoint);
+    return endpoint.port;
   }
 
   get isStopped(): boolean {

@@ -66,7 +66,8 @@ export class TimerWheel {
   set(timer: number, deadline: number): void {
     this.#deadlines[timer] = deadline;
     const bucket = this.#buckets[timer] as number;
-    const tick = Math.max(Math.floor(deadline / WIDTH) + 1, this.#tick);
+    // Never the bucket that may be running: it would be found a round later only.
+    const tick = Math.max(Math.floor(deadline / WIDTH), this.#tick) + 1;
     if (bucket >= 0) {
       // Later than where it is linked: it will be found there and moved on.
       if (deadline >= (this.#linkedAt[timer] as number)) return;
