@@ -53,7 +53,8 @@ export class Block<T extends Table> {
   }
 
   written<K extends keyof T & string>(keyword: K): Written<ValueOf<T[K]>> | undefined {
-    const all = this.all(keyword);
+    const all = this.#written.get(keyword) as Written<ValueOf<T[K]>>[] | undefined;
+    if (all === undefined) return undefined;
     return this.table[keyword]?.repeated === "first" ? all[0] : all.at(-1);
   }
 

@@ -8,6 +8,7 @@ import {
   seconds,
 } from "@ha/base";
 import { readAddressLine } from "./address-line.ts";
+import { authenticationTable } from "./authentication-table.ts";
 import { type Block, readBlock } from "./block.ts";
 import { type BuildContext, lineContext, needInterface } from "./build-context.ts";
 import { buildNotifyScript } from "./build-script.ts";
@@ -15,7 +16,7 @@ import { buildTracks, type Trackers } from "./build-tracks.ts";
 import type { globalTable } from "./global-table.ts";
 import { buildHmac } from "./hmac.ts";
 import { type Draft, type InstanceCheck, instanceChecks } from "./instance-checks.ts";
-import { authenticationTable, instanceTable } from "./instance-table.ts";
+import { instanceTable } from "./instance-table.ts";
 import type {
   Authentication,
   Instance,

@@ -1,9 +1,9 @@
 import type { Statement } from "@ha/base";
 import type { Block } from "./block.ts";
 import { type BuildContext, needInterface } from "./build-context.ts";
-import type { trackTable } from "./instance-table.ts";
 import type { BfdInstance, Track, TrackFile, TrackProcess, TrackScript } from "./model.ts";
 import { readTrackLine } from "./track-line.ts";
+import type { trackTable } from "./tracking-table.ts";
 
 /** Trackers by name that stand above the block that is being read. */
 export interface Trackers {

@@ -3,9 +3,6 @@ import {
   integer,
   ip,
   isMulticast,
-  type Micros,
-  micros,
-  milliseconds,
   parseAddress,
   parseInteger,
   reader,
@@ -13,110 +10,21 @@ import {
   seconds,
   text,
 } from "@ha/base";
-import type { Entry, Status } from "./entry.ts";
-import { garpExtra, oneForZero, versionSchema } from "./instance-table.ts";
+import { global, limited, on, path, script, switched } from "./global-entry.ts";
+import { notServedTable } from "./not-served-table.ts";
 import { ownTable } from "./own-table.ts";
-import { boolean, decimalSeconds, flag, interfaceName, wholeSeconds, words } from "./schemas.ts";
+import { processKeywords } from "./process-keywords.ts";
+import {
+  boolean,
+  decimalSeconds,
+  garpExtra,
+  interfaceName,
+  oneForZero,
+  versionSchema,
+  wholeSeconds,
+  words,
+} from "./schemas.ts";
 import { GLOBAL, NEW } from "./sources.ts";
-
-/** The fields that nearly all entries of this table share. */
-function global<T>(fields: Omit<Entry<T>, "source" | "reload"> & Partial<Entry<T>>): Entry<T> {
-  return { source: GLOBAL, reload: "live", ...fields };
-}
-
-const on = (name: string, doc: string) =>
-  global({ syntax: name, schema: flag, default: false, doc });
-
-const switched = (name: string, doc: string, fallback = false) =>
-  global({ syntax: `${name} [<boolean>]`, schema: boolean, default: fallback, doc });
-
-/** A text that must be there; without it keepalived complains and goes on. */
-const path = (name: string, doc: string) => global({ syntax: `${name} <path>`, schema: text, doc });
-
-const limited = (name: string, doc: string) =>
-  global({
-    syntax: `${name} <bytes>`,
-    schema: integer({ min: 0, max: 4_294_967_295 }),
-    doc,
-    reload: "restart",
-  });
-
-const script = (name: string, doc: string) =>
-  global({
-    syntax: `${name} "<path> [<argument> ...]" [<user> [<group>]]`,
-    schema: words,
-    command: true,
-    repeated: "first",
-    doc,
-  });
-
-const without = (name: string, status: Status, doc: string) =>
-  global({ syntax: `${name} ...`, schema: words, repeated: "all", status, doc });
-
-/** `vrrp_`, `bfd_` and `checker_` keywords of one process. */
-function scheduling<const P extends "vrrp" | "bfd" | "checker">(prefix: P) {
-  const status = prefix === "checker" ? ({ status: "not served" } as const) : {};
-  const own = `the ${prefix} part`;
-  return {
-    priority: global({
-      syntax: `${prefix}_priority <-20..19>`,
-      schema: integer({ min: -20, max: 19 }),
-      doc: `nice(2) value of ${own}.`,
-      ...status,
-    }),
-    rtPriority: global({
-      syntax: `${prefix}_rt_priority <1..99>`,
-      schema: integer({ min: 1, max: 99 }),
-      repair: ([word = ""]: readonly string[]) => {
-        const value = parseInteger(word);
-        return value === undefined ? undefined : Math.min(99, Math.max(1, value));
-      },
-      doc: `Real-time priority (SCHED_RR) of ${own}.`,
-      ...status,
-    }),
-    affinity: global({
-      syntax: `${prefix}_cpu_affinity <cpu> ...`,
-      schema: cpuList(),
-      doc: `CPUs that ${own} may run on.`,
-      ...status,
-    }),
-    noSwap: global({
-      syntax: `${prefix}_no_swap`,
-      schema: flag,
-      default: false,
-      doc: `Keeps ${own} out of swap. Here it is the guard that is locked into memory, never a whole V8.`,
-      ...status,
-    }),
-    rttime: global({
-      syntax: `${prefix}_rlimit_rttime <microseconds>`,
-      schema: microseconds({ min: 0, max: 4_294_967_295 }),
-      default: milliseconds(10),
-      needs: 1,
-      doc: `CPU time that ${own} may use at real-time priority without a blocking call.`,
-      ...status,
-    }),
-  };
-}
-
-const vrrp = scheduling("vrrp");
-const bfd = scheduling("bfd");
-const checker = scheduling("checker");
-
-const processName = (name: string) =>
-  global({
-    syntax: `${name} <name>`,
-    schema: reader<string>(([word = ""], problem) =>
-      word.length > 15 ? problem("must have at most 15 characters") : word,
-    ),
-    repair: ([word = ""]: readonly string[]) => word.slice(0, 15),
-    needs: 1,
-    doc: "Name of the process, as ps shows it.",
-    reload: "restart",
-  });
-
-const SNMP = "SNMP; use /metrics or the JSON dump.";
-const DBUS = "D-Bus; use the control socket.";
-const LVS = "LVS, that is load balancing by IPVS in the kernel.";
 
 /** Keywords of `global_defs { … }`. */
 export const globalTable = {
@@ -359,39 +267,6 @@ export const globalTable = {
     source: NEW,
     doc: "No instance becomes master until the host has been up for that long.",
   }),
-  vrrp_priority: vrrp.priority,
-  vrrp_rt_priority: vrrp.rtPriority,
-  vrrp_cpu_affinity: vrrp.affinity,
-  vrrp_no_swap: vrrp.noSwap,
-  vrrp_rlimit_rttime: vrrp.rttime,
-  bfd_priority: bfd.priority,
-  bfd_rt_priority: bfd.rtPriority,
-  bfd_cpu_affinity: bfd.affinity,
-  bfd_no_swap: bfd.noSwap,
-  bfd_rlimit_rttime: bfd.rttime,
-  checker_priority: checker.priority,
-  checker_rt_priority: checker.rtPriority,
-  checker_cpu_affinity: checker.affinity,
-  checker_no_swap: checker.noSwap,
-  checker_rlimit_rttime: checker.rttime,
-  max_auto_priority: global({
-    syntax: "max_auto_priority [<-1..99>]",
-    schema: reader<number>(([word], problem) => {
-      if (word === undefined) return 99;
-      const value = parseInteger(word);
-      return value === undefined || value < -1 || value > 99
-        ? problem("must be a whole number from -1 to 99")
-        : value;
-    }),
-    default: 0,
-    doc: "How far late timers may raise the real-time priority; 0 and -1: not at all.",
-  }),
-  min_auto_priority_delay: global({
-    syntax: "min_auto_priority_delay <microseconds>",
-    schema: microseconds({ min: 1, max: 10_000_000 }),
-    default: seconds(1),
-    doc: "How late a timer must be for that.",
-  }),
   vrrp_iptables: global({
     syntax: "vrrp_iptables [<in> [<out>]]",
     schema: words,
@@ -440,28 +315,6 @@ export const globalTable = {
     needs: 1,
     doc: "The same for macvlans of addresses on other interfaces. Default: vmac_prefix.",
     reload: "restart",
-  }),
-  process_names: {
-    ...on("process_names", "The default names: keepalived, keepalived_vrrp, keepalived_bfd."),
-    reload: "restart" as const,
-  },
-  process_name: processName("process_name"),
-  vrrp_process_name: processName("vrrp_process_name"),
-  bfd_process_name: processName("bfd_process_name"),
-  checker_process_name: { ...processName("checker_process_name"), status: "not served" as const },
-  startup_script: script("startup_script", "Runs once before anything else."),
-  startup_script_timeout: global({
-    syntax: "startup_script_timeout <1..1000>",
-    schema: wholeSeconds({ min: 1, max: 1000 }),
-    default: seconds(10),
-    doc: "Seconds it may take.",
-  }),
-  shutdown_script: script("shutdown_script", "Runs once after all else has stopped."),
-  shutdown_script_timeout: global({
-    syntax: "shutdown_script_timeout <1..1000>",
-    schema: wholeSeconds({ min: 1, max: 1000 }),
-    default: seconds(10),
-    doc: "Seconds it may take.",
   }),
   reload_check_config: global({
     syntax: "reload_check_config [<log file>]",
@@ -590,73 +443,8 @@ export const globalTable = {
   process_monitor_rcv_bufs_force: switched("process_monitor_rcv_bufs_force", "Beyond rmem_max."),
   disable_local_igmp: on("disable_local_igmp", "Sets igmp_link_local_mcast_reports to 0."),
 
-  lvs_sync_daemon: {
-    ...without("lvs_sync_daemon", "not served", LVS),
-    schema: text,
-    repeated: "first" as const,
-  },
-  lvs_timeouts: { ...without("lvs_timeouts", "not served", LVS), schema: text },
-  lvs_flush: without("lvs_flush", "not served", LVS),
-  lvs_flush_on_stop: without("lvs_flush_on_stop", "not served", LVS),
-  lvs_flush_onstop: without("lvs_flush_onstop", "not served", LVS),
-  lvs_notify_fifo: {
-    ...without("lvs_notify_fifo", "not served", LVS),
-    schema: text,
-    repeated: "first" as const,
-  },
-  lvs_notify_fifo_script: {
-    ...without("lvs_notify_fifo_script", "not served", LVS),
-    schema: text,
-    repeated: "first" as const,
-  },
-  lvs_netlink_cmd_rcv_bufs: without("lvs_netlink_cmd_rcv_bufs", "not served", LVS),
-  lvs_netlink_cmd_rcv_bufs_force: without("lvs_netlink_cmd_rcv_bufs_force", "not served", LVS),
-  lvs_netlink_monitor_rcv_bufs: without("lvs_netlink_monitor_rcv_bufs", "not served", LVS),
-  lvs_netlink_monitor_rcv_bufs_force: without(
-    "lvs_netlink_monitor_rcv_bufs_force",
-    "not served",
-    LVS,
-  ),
-  smtp_alert_checker: { ...switched("smtp_alert_checker", LVS), status: "not served" as const },
-  checker_log_all_failures: {
-    ...switched("checker_log_all_failures", LVS),
-    status: "not served" as const,
-  },
-  rs_init_notifies: without("rs_init_notifies", "not served", LVS),
-  no_checker_emails: without("no_checker_emails", "not served", LVS),
-  nftables_ipvs: {
-    ...without("nftables_ipvs", "not served", LVS),
-    repeated: "first" as const,
-  },
-  nftables_ipvs_priority: without("nftables_ipvs_priority", "not served", LVS),
-  nftables_ipvs_start_fwmark: {
-    ...without("nftables_ipvs_start_fwmark", "not served", LVS),
-    schema: integer({ min: 1, max: 4_294_967_295 }),
-  },
-
-  snmp_socket: {
-    ...without("snmp_socket", "not supported", SNMP),
-    schema: text,
-    repeated: "first" as const,
-  },
-  enable_snmp_keepalived: without("enable_snmp_keepalived", "not supported", SNMP),
-  enable_snmp_vrrp: without("enable_snmp_vrrp", "not supported", SNMP),
-  enable_snmp_checker: without("enable_snmp_checker", "not supported", SNMP),
-  enable_snmp_rfc: without("enable_snmp_rfc", "not supported", SNMP),
-  enable_snmp_rfcv2: without("enable_snmp_rfcv2", "not supported", SNMP),
-  enable_snmp_rfcv3: without("enable_snmp_rfcv3", "not supported", SNMP),
-  enable_traps: without("enable_traps", "not supported", SNMP),
-  snmp_vrrp_stats_update_interval: without(
-    "snmp_vrrp_stats_update_interval",
-    "not supported",
-    SNMP,
-  ),
-  snmp_vs_stats_update_interval: without("snmp_vs_stats_update_interval", "not supported", SNMP),
-  snmp_rs_stats_update_interval: without("snmp_rs_stats_update_interval", "not supported", SNMP),
-  enable_dbus: without("enable_dbus", "not supported", DBUS),
-  dbus_service_name: { ...without("dbus_service_name", "not supported", DBUS), schema: text },
-  dbus_no_interface_name: without("dbus_no_interface_name", "not supported", DBUS),
-
+  ...processKeywords,
+  ...notServedTable,
   ...ownTable,
 };
 
@@ -674,24 +462,6 @@ function group(family: 4 | 6): Schema<IpAddress> {
             ? "must be an IPv4 multicast address"
             : "must be a link-local IPv6 multicast address (ff02::/16)",
         );
-  });
-}
-
-function microseconds({ min, max }: { min: number; max: number }): Schema<Micros> {
-  return reader(([word = ""], problem) => {
-    const value = parseInteger(word);
-    return value === undefined || value < min || value > max
-      ? problem(`must be a whole number of microseconds from ${min} to ${max}`)
-      : micros(value);
-  });
-}
-
-function cpuList(): Schema<readonly number[]> {
-  return reader((all, problem) => {
-    const cpus = all.map((word) => parseInteger(word) ?? -1);
-    return cpus.length === 0 || cpus.some((cpu) => cpu < 0 || cpu > 8191)
-      ? problem("must be CPU numbers")
-      : cpus;
   });
 }
 

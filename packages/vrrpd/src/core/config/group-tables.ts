@@ -1,9 +1,10 @@
 import { entry, type Table } from "./entry.ts";
 import { globalTable } from "./global-table.ts";
-import { instanceTable, notifyTable, trackTable } from "./instance-table.ts";
+import { instanceTable } from "./instance-table.ts";
 import { decimalSeconds, flag, interfaceName, wholeSeconds, words } from "./schemas.ts";
 import { bfdTable, fileTable, processTable, scriptTable } from "./script-table.ts";
 import { BFD, FILE, GLOBAL, GROUP, INSTANCE, PROCESS, SCRIPT, TOP } from "./sources.ts";
+import { notifyTable, trackTable } from "./tracking-table.ts";
 
 const members = entry({
   syntax: "group { <instance> ... }",

@@ -1,7 +1,7 @@
 import { type Micros, micros, type Statement, seconds } from "@ha/base";
+import { hmacTable } from "./authentication-table.ts";
 import { readBlock } from "./block.ts";
 import type { BuildContext } from "./build-context.ts";
-import { hmacTable } from "./instance-table.ts";
 import type { AuthHmac, HmacKey } from "./model.ts";
 import { encodeUtf8 } from "./utf8.ts";
 

@@ -1,190 +1,29 @@
 import {
-  choice,
   type IpAddress,
   integer,
   isMulticast,
-  type Micros,
   parseAddress,
   parseInteger,
   reader,
-  type Schema,
   seconds,
-  text,
 } from "@ha/base";
+import { authenticationTable, hmacTable } from "./authentication-table.ts";
 import { entry } from "./entry.ts";
 import {
   address,
+  addressList,
   boolean,
   decimalSeconds,
   flag,
+  garpExtra,
   interfaceName,
+  oneForZero,
+  versionSchema,
   wholeSeconds,
   words,
 } from "./schemas.ts";
 import { INSTANCE, NEW } from "./sources.ts";
-
-/** `garp_extra_if [all] <seconds>`: for the instance and as global default. */
-export function garpExtra(
-  min: 0 | 1,
-): Schema<{ readonly interval: Micros; readonly all: boolean }> {
-  return reader(([first, second], problem) => {
-    const all = first === "all";
-    const word = all ? second : first;
-    if (word === undefined) return problem("needs a time");
-    const value = parseInteger(word);
-    return value === undefined || value < min || value > 86_400
-      ? problem(`must be a whole number of seconds from ${min} to 86400`)
-      : { interval: seconds(value), all };
-  });
-}
-
-export const oneForZero = ([word]: readonly string[]): number | undefined =>
-  word !== undefined && /^\+?0+$/.test(word) ? 1 : undefined;
-
-/** Keywords inside `authentication { … }`. */
-export const authenticationTable = {
-  auth_type: entry({
-    syntax: "auth_type PASS|AH",
-    schema: reader<"PASS" | "AH">(([word], problem) =>
-      word === "PASS" || word === "AH" ? word : problem("must be PASS or AH"),
-    ),
-    needs: 1,
-    doc: "PASS: a clear text password in each advert. AH: an IPsec authentication header, IPv4 only.",
-    source: `${INSTANCE}; RFC 2338 §5.3.6`,
-    reload: "restart",
-  }),
-  auth_pass: entry({
-    syntax: "auth_pass <password>",
-    schema: text,
-    needs: 1,
-    doc: "At most 8 bytes count; the same on all routers.",
-    source: INSTANCE,
-    reload: "live",
-  }),
-};
-
-/** Keywords inside `auth_hmac { … }`. */
-export const hmacTable = {
-  key: entry({
-    syntax: "key <1..255> <text>|hex:<digits>|file:<path>",
-    schema: reader<{ id: number; secret: string }>(([id = "", secret], problem) => {
-      const value = parseInteger(id);
-      if (value === undefined || value < 1 || value > 255) {
-        return problem("must begin with a key id from 1 to 255");
-      }
-      return secret === undefined ? problem("needs a key after its id") : { id: value, secret };
-    }),
-    repeated: "all",
-    needs: 2,
-    since: "2.4",
-    doc: "A secret of 32 to 64 bytes under an id; repeatable.",
-    source: NEW,
-    reload: "live",
-  }),
-  active_key: entry({
-    syntax: "active_key <1..255>",
-    schema: integer({ min: 1, max: 255 }),
-    needs: 1,
-    since: "2.4",
-    doc: "The key that signs what we send. Needed.",
-    source: NEW,
-    reload: "live",
-  }),
-  anti_replay: entry<"time" | "monotonic">({
-    syntax: "anti_replay time|monotonic",
-    schema: choice("time", "monotonic"),
-    default: "time",
-    needs: 1,
-    since: "2.4",
-    doc: "time: the sender's clock must be within time_window of ours. monotonic: sequence numbers only grow.",
-    source: NEW,
-    reload: "live",
-  }),
-  time_window: entry({
-    syntax: "time_window <1..300>",
-    schema: wholeSeconds({ min: 1, max: 300 }),
-    needs: 1,
-    since: "2.4",
-    doc: "Largest clock difference. Default: three advert intervals, at least 5 s.",
-    source: NEW,
-    reload: "live",
-  }),
-  mode: entry<"enforce" | "permissive" | "receive-only">({
-    syntax: "mode enforce|permissive|receive-only",
-    schema: choice("enforce", "permissive", "receive-only"),
-    default: "enforce",
-    needs: 1,
-    since: "2.4",
-    doc: "enforce: unsigned adverts are dropped. permissive: they are accepted. receive-only: the same, and ours are not signed.",
-    source: NEW,
-    reload: "live",
-  }),
-};
-
-const script = (when: string) =>
-  entry({
-    syntax: "<script> [<user> [<group>]]",
-    schema: words,
-    command: true,
-    repeated: "first",
-    needs: 1,
-    doc: `Runs ${when}.`,
-    source: INSTANCE,
-    reload: "live",
-  });
-
-const notify = (name: string, when: string) => ({
-  ...script(when),
-  syntax: `${name} "<path> [<argument> ...]" [<user> [<group>]]`,
-});
-
-/** Notify scripts, also of sync groups. */
-export const notifyTable = {
-  notify_master: notify("notify_master", "on becoming master"),
-  notify_backup: notify("notify_backup", "on becoming backup, at start-up as well"),
-  notify_fault: notify("notify_fault", "on entering FAULT"),
-  notify_stop: notify("notify_stop", "when the daemon stops, after the addresses are gone"),
-  notify: {
-    ...notify("notify", "after the others on every change"),
-    doc: "Runs after the others on every change, with four more arguments: INSTANCE or GROUP, name, state, priority.",
-  },
-  notify_priority_changes: entry({
-    syntax: "notify_priority_changes [<boolean>]",
-    schema: boolean,
-    doc: "Writes changes of the priority to the FIFOs. Default: vrrp_notify_priority_changes.",
-    source: INSTANCE,
-    reload: "live",
-  }),
-  smtp_alert: entry({
-    syntax: "smtp_alert [<boolean>]",
-    schema: boolean,
-    doc: "Sends a mail on each change. Default: smtp_alert_vrrp, smtp_alert.",
-    source: INSTANCE,
-    reload: "live",
-  }),
-};
-
-const track = (kind: string, range: string) =>
-  entry({
-    syntax: `track_${kind} { <name> [weight <${range}> [reverse|noreverse]] ... }`,
-    schema: words,
-    body: "lines",
-    doc: `What is tracked: without weight (and none of its own) its failure is FAULT.`,
-    source: INSTANCE,
-    reload: "live",
-  });
-
-/** Trackers, also of sync groups. */
-export const trackTable = {
-  track_interface: {
-    ...track("interface", "-253..253"),
-    syntax: "track_interface { <interface> [weight <-253..253> [reverse]] ... }",
-  },
-  track_script: track("script", "-253..253"),
-  track_process: track("process", "-254..254"),
-  track_file: track("file", "-254..254"),
-  track_bfd: track("bfd", "-253..253"),
-};
+import { notify, notifyTable, trackTable } from "./tracking-table.ts";
 
 /** Keywords of `vrrp_instance NAME { … }`. */
 export const instanceTable = {
@@ -665,23 +504,3 @@ export const instanceTable = {
     reload: "live",
   }),
 };
-
-/** One address or several. */
-export function addressList(): Schema<readonly IpAddress[]> {
-  return reader((all, problem) => {
-    const found: IpAddress[] = [];
-    for (const word of all) {
-      const one = parseAddress(word);
-      if (one === undefined) return problem(`must be IP addresses, '${word}' is none`);
-      found.push(one);
-    }
-    return found;
-  });
-}
-
-export function versionSchema(): Schema<2 | 3> {
-  return reader(([word = ""], problem) => {
-    const value = parseInteger(word);
-    return value === 2 || value === 3 ? value : problem("must be 2 or 3");
-  });
-}

@@ -1,7 +1,6 @@
 import { choice, seconds } from "@ha/base";
 import { entry } from "./entry.ts";
-import { addressList } from "./instance-table.ts";
-import { decimalSeconds, wholeSeconds, writtenBoolean } from "./schemas.ts";
+import { addressList, decimalSeconds, wholeSeconds, writtenBoolean } from "./schemas.ts";
 import { OURS } from "./sources.ts";
 
 const on = (name: string, doc: string, off: string) =>

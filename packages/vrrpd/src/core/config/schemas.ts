@@ -119,3 +119,41 @@ export function isInterfaceName(word: string): boolean {
 
 /** All the words: a value whose reading needs more than the words (users, files), or that is a block of lines. */
 export const words: Schema<readonly string[]> = reader((all) => all);
+
+/** `garp_extra_if [all] <seconds>`: for the instance and as global default. */
+export function garpExtra(
+  min: 0 | 1,
+): Schema<{ readonly interval: Micros; readonly all: boolean }> {
+  return reader(([first, second], problem) => {
+    const all = first === "all";
+    const word = all ? second : first;
+    if (word === undefined) return problem("needs a time");
+    const value = parseInteger(word);
+    return value === undefined || value < min || value > 86_400
+      ? problem(`must be a whole number of seconds from ${min} to 86400`)
+      : { interval: seconds(value), all };
+  });
+}
+
+export const oneForZero = ([word]: readonly string[]): number | undefined =>
+  word !== undefined && /^\+?0+$/.test(word) ? 1 : undefined;
+
+/** One address or several. */
+export function addressList(): Schema<readonly IpAddress[]> {
+  return reader((all, problem) => {
+    const found: IpAddress[] = [];
+    for (const word of all) {
+      const one = parseAddress(word);
+      if (one === undefined) return problem(`must be IP addresses, '${word}' is none`);
+      found.push(one);
+    }
+    return found;
+  });
+}
+
+export function versionSchema(): Schema<2 | 3> {
+  return reader(([word = ""], problem) => {
+    const value = parseInteger(word);
+    return value === 2 || value === 3 ? value : problem("must be 2 or 3");
+  });
+}
