@@ -371,9 +371,9 @@ async function load(file: string): Promise<Config> {
     noServerVerify: false,
     diagnosticMode: false,
     version: "3.5.0",
-    features: new Set(),
+    features: new Map(),
     enabled: new Set(),
-    sslLibrary: { name: "OpenSSL", version: "3.0.0" },
+    sslLibrary: "OpenSSL 3.0.0",
   });
   await resolveNames(pending.names);
   const { config, findings: found } = pending.finish();

@@ -48,6 +48,16 @@ export class VariableNames {
     return made;
   }
 
+  /** A variable for the program's own use, whose name (with a blank) no configuration can write. */
+  hidden(scope: VariableScope, name: string): Variable {
+    const key = `${scope}. ${name}`;
+    const known = this.#byName.get(key);
+    if (known !== undefined) return known;
+    const made: Variable = { scope, index: this.#byName.size, name: key };
+    this.#byName.set(key, made);
+    return made;
+  }
+
   /** `proc` variables by name, for `get var` of the runtime API. */
   processValue(name: string): VariableValue | undefined {
     const variable = this.#byName.get(name);

@@ -17,7 +17,10 @@ export interface Servers {
   readonly userWeight: Int32Array;
   /** The weight of the file, for `get weight` and `set weight 50%`. */
   readonly initialWeight: Int32Array;
-  /** 1 when up (or going down, or leaving, by `SERVER_…` states) and not in maintenance or draining. */
+  /**
+   * 1 when up and not in maintenance. A server that drains (or answers 404 to its checks) is usable with weight 0:
+   * persistence still finds it, balancing does not.
+   */
   readonly usable: Int32Array;
   /** 1 for `backup`. */
   readonly backup: Int32Array;

@@ -206,13 +206,14 @@ export const INTERNAL_FETCHES: readonly FetchKeyword[] = [
   ),
 
   ofBackend("nbsrv", "Number of usable servers.", ({ servers }) => {
-    let count = 0;
+    let active = 0;
+    let backup = 0;
     for (let i = 0; i < servers.count; i++) {
-      if (Atomics.load(servers.usable, i) !== 0 && servers.backup[i] === 0) count++;
+      if (!canTake(servers, i)) continue;
+      if (servers.backup[i] === 0) active++;
+      else backup++;
     }
-    if (count > 0) return count;
-    for (let i = 0; i < servers.count; i++) if (Atomics.load(servers.usable, i) !== 0) count++;
-    return count;
+    return active > 0 ? active : backup;
   }),
   ofBackend(
     "connslots",
