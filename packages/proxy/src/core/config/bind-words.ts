@@ -316,5 +316,5 @@ const plainWords: readonly BindWord[] = [
   valued("quic-socket", "<mode>", "missing value", "QUIC.", () => {}, "not served"),
 ];
 
-export const bindWords: readonly BindWord[] = [...plainWords, ...bindTlsWords];
+export const bindWords: readonly BindWord[] = [...bindTlsWords, ...plainWords];
 export const bindWordByName = indexByName(bindWords);

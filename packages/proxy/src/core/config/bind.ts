@@ -1,3 +1,4 @@
+import { type AddressRules, parseSocketAddress } from "./address.ts";
 import type { Bind } from "./bind-model.ts";
 import { type BindDraft, bindWordByName, bindWords } from "./bind-words.ts";
 import type { GlobalDraft } from "./draft.ts";
@@ -30,6 +31,14 @@ export function readBind(
     line.alert(place.expects);
     return;
   }
+  for (const part of addresses.split(",")) {
+    const result = parseSocketAddress(part, LISTEN);
+    if (result.ok) continue;
+    line.alert(
+      `'${place.skip === 1 ? line.name : place.label.replaceAll("'", "")}' : ${result.message}`,
+    );
+    return;
+  }
   const draft = emptyBind(line, reading.draft.global, addresses);
   if (!readWords(line, reading, place, draft)) return;
   finishTls(draft, line, reading);
@@ -46,16 +55,7 @@ export function readBind(
     const parsed = readAddress(
       reading,
       part,
-      {
-        port: "required",
-        portRange: true,
-        stream: true,
-        datagram: false,
-        inherited: true,
-        local: true,
-        unixPrefix: reading.draft.global.unixBind.prefix,
-        names: true,
-      },
+      { ...LISTEN, unixPrefix: reading.draft.global.unixBind.prefix },
       (address) => {
         for (const [i, bind] of made.entries()) bind.address = shiftPort(address, i);
       },
@@ -86,6 +86,16 @@ export function readBind(
     }
   }
 }
+
+const LISTEN: AddressRules = {
+  port: "required",
+  portRange: true,
+  stream: true,
+  datagram: false,
+  inherited: true,
+  local: true,
+  names: true,
+};
 
 /** Reads the words after the address; false when the line cannot be used. */
 function readWords(line: Line, reading: Reading, place: BindPlace, draft: BindDraft): boolean {
@@ -145,16 +155,30 @@ function finishTls(draft: BindDraft, line: Line, reading: Reading): void {
   }
   if (!draft.ssl) return;
   draft.tls = settings;
+  const { ciphers } = settings;
+  if (ciphers !== undefined && !reading.host.takesTlsList("ciphers", ciphers)) {
+    const owner = reading.proxy?.name ?? "GLOBAL";
+    reading.afterParsing.push(() =>
+      reading.findings.alertPlain(
+        "config/bad-value",
+        line.at,
+        `Proxy '${owner}': unable to set SSL cipher list to '${ciphers}' for bind '${draft.text}' at [${line.at.file}:${line.at.line}].`,
+      ),
+    );
+  }
   if (
     settings.certificates.length === 0 &&
     settings.certificateLists.length === 0 &&
     settings.defaultCertificates.length === 0 &&
     !settings.generateCertificates
   ) {
-    reading.findings.alertPlain(
-      "config/no-certificate",
-      line.at,
-      `Proxy '${reading.proxy?.name ?? "GLOBAL"}': no SSL certificate specified for bind '${draft.text}' at [${line.at.file}:${line.at.line}] (use 'crt').`,
+    const proxy = reading.proxy?.name ?? "GLOBAL";
+    reading.afterParsing.push(() =>
+      reading.findings.alertPlain(
+        "config/no-certificate",
+        line.at,
+        `Proxy '${proxy}': no SSL certificate specified for bind '${draft.text}' at [${line.at.file}:${line.at.line}] (use 'crt').`,
+      ),
     );
   }
 }

@@ -6,19 +6,15 @@ import type { Reading } from "./reading.ts";
 
 /** Backends, servers and tables that rules name must exist, and suit. HAProxy says these without a line; we add it. */
 export function checkReferences(proxy: ProxyDraft, reading: Reading): void {
-  if (proxy.isFrontend) {
-    if (proxy.defaultBackend !== undefined) {
-      const { name, at } = proxy.defaultBackend;
-      checkBackend(proxy, reading, "default_backend", "default backend", name, at);
-    }
-    for (const { words, at } of proxy.rules.use_backend) {
-      const name = words[0]?.text ?? "";
-      // A name with a format in it is known at run time alone.
-      if (!name.includes("%")) checkBackend(proxy, reading, "use_backend", "backend", name, at);
-    }
-  } else if (proxy.defaultBackend !== undefined && proxy.defaultsName === "") {
-    // Came with the defaults, and is of no use here.
-    proxy.defaultBackend = undefined;
+  // In a backend these were warned about, and are checked all the same, as HAProxy does.
+  if (proxy.defaultBackend !== undefined) {
+    const { name, at } = proxy.defaultBackend;
+    checkBackend(proxy, reading, "default_backend", "default backend", name, at);
+  }
+  for (const { words, at } of proxy.rules.use_backend) {
+    const name = words[0]?.text ?? "";
+    // A name with a format in it is known at run time alone.
+    if (!name.includes("%")) checkBackend(proxy, reading, "use_backend", "backend", name, at);
   }
   for (const { words, at } of proxy.rules["use-server"]) {
     const name = words[0]?.text ?? "";

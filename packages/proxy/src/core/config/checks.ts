@@ -36,11 +36,15 @@ export function checkConfig(
     }
     checkBackendServers(proxy, reading, parsedCleanly);
     checkExternal(proxy, reading);
-    warnUnusedCheckRules(proxy, (message) =>
-      reading.findings.warnPlain("config/unused", proxy.at, message),
-    );
+    if (parsedCleanly) {
+      warnUnusedCheckRules(proxy, (message) =>
+        reading.findings.warnPlain("config/unused", proxy.at, message),
+      );
+      warnIncomplete(proxy, reading);
+    }
   }
-  checkSections(reading);
+  for (const say of reading.afterParsing) say();
+  checkSections(reading, parsedCleanly);
   collectLater(draft);
   const { proxies, ...rest } = draft;
   return {
@@ -82,7 +86,7 @@ function takeErrorSections(proxy: ProxyDraft, { draft, findings }: Reading): voi
       findings.alertPlain(
         "config/unknown-reference",
         at,
-        `${nameOf(proxy)}: unknown http-errors section '${name}' (at ${at.file}:${at.line}).`,
+        `proxy '${proxy.name}': unknown http-errors section '${name}' (at ${at.file}:${at.line}).`,
       );
       continue;
     }
@@ -222,8 +226,40 @@ function checkExternal(proxy: ProxyDraft, { findings, draft }: Reading): void {
   }
 }
 
+/** Settings that need others beside them. */
+function warnIncomplete(proxy: ProxyDraft, { findings, draft }: Reading): void {
+  const alert = proxy.emailAlert;
+  if (
+    alert !== undefined &&
+    (alert.from === undefined || alert.to === undefined || alert.mailers === undefined)
+  ) {
+    findings.warnPlain(
+      "config/unused",
+      proxy.at,
+      `'email-alert' will be ignored for ${nameOf(proxy)} (the presence any of 'email-alert from', 'email-alert level' 'email-alert mailers', 'email-alert myhostname', or 'email-alert to' requires each of 'email-alert from', 'email-alert mailers' and 'email-alert to' to be present).`,
+    );
+  } else if (alert?.mailers !== undefined && !draft.mailers.has(alert.mailers)) {
+    findings.alertPlain(
+      "config/unknown-reference",
+      proxy.at,
+      `Proxy '${proxy.name}': unable to find mailers '${alert.mailers}'.`,
+    );
+  }
+  if (
+    proxy.serverStateFile.from === "global" &&
+    draft.global.serverStateFile === undefined &&
+    proxy.isBackend
+  ) {
+    findings.warnPlain(
+      "config/unused",
+      proxy.at,
+      `backend '${proxy.name}' configured to load server state file from global section 'server-state-file' directive. Unfortunately, 'server-state-file' is not set!`,
+    );
+  }
+}
+
 /** Sections that must be whole, and name each other's parts. */
-function checkSections({ draft, findings, host }: Reading): void {
+function checkSections({ draft, findings, host }: Reading, parsedCleanly: boolean): void {
   for (const list of draft.userlists.values()) {
     for (const [user, { groups }] of list.users) {
       for (const group of groups) {
@@ -264,7 +300,8 @@ function checkSections({ draft, findings, host }: Reading): void {
   }
   for (const peers of draft.peers.values()) {
     const local = draft.global.localpeer ?? host.hostname;
-    if (peers.disabled || peers.peers.some(({ name }) => name === local)) continue;
+    if (!parsedCleanly || peers.disabled || peers.peers.some(({ name }) => name === local))
+      continue;
     findings.warnPlain(
       "config/no-local-peer",
       peers.at,

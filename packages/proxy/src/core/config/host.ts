@@ -15,6 +15,11 @@ export interface ConfigHost {
   readonly userId: (name: string) => number | undefined;
   readonly groupId: (name: string) => number | undefined;
   readonly isOpenDescriptor: (fd: number) => boolean;
+  /** Whether OpenSSL finds at least one cipher, suite or curve in such a list. */
+  readonly takesTlsList: (
+    kind: "ciphers" | "ciphersuites" | "curves" | "sigalgs",
+    list: string,
+  ) => boolean;
   /** Whether OpenSSL knows a digest by that name (`sha256`). */
   readonly isDigest: (name: string) => boolean;
   /** What is wrong with certificates or keys in a PEM file; undefined when all can be used. */

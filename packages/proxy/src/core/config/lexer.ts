@@ -184,11 +184,12 @@ function readVariable(
   }
   if (text[i] === "-") {
     const close = text.indexOf("}", i);
-    if (close === -1) return { message: "unmatched brace in environment variable name", index: at };
+    if (close === -1)
+      return { message: "unmatched brace in environment variable name", index: at + 1 };
     return { value: value ?? text.slice(i + 1, close), split, next: close + 1 };
   }
   if (text[i] !== "}") {
-    return { message: "unmatched brace in environment variable name", index: at };
+    return { message: "unmatched brace in environment variable name", index: at + 1 };
   }
   return { value: value ?? "", split, next: i + 1 };
 }

@@ -16,9 +16,9 @@ export interface LoadOptions extends Omit<PreprocessContext, "environment" | "fi
   readonly host: ConfigHost;
   /** Of the process. It is copied: `setenv` changes the copy, which the model then holds. */
   readonly environment: ReadonlyMap<string, string>;
-  readonly commandLine: { readonly maxconn: number | undefined };
-  /** `-dr`: a server whose name cannot be resolved starts all the same. */
-  readonly ignoreUnresolved: boolean;
+  readonly commandLine: Reading["commandLine"];
+  /** `-dV`: servers' certificates are not verified unless their line says so. */
+  readonly noServerVerify: boolean;
   /** Compiles every rule to check it (`checkRules`), before what concerns more than one line. */
   readonly checkRules?: (reading: Reading) => void;
 }
@@ -65,8 +65,10 @@ export function readConfig(files: readonly SourceFile[], options: LoadOptions): 
     draft,
     names: [],
     commandLine: options.commandLine,
+    afterParsing: [],
     proxy: undefined,
   };
+  if (options.noServerVerify) draft.global.tls.server.verify = "none";
   const reader = new SectionReader(reading);
   for (const file of files) {
     const { stopped } = preprocess(file, { ...options, environment, findings }, (words) =>

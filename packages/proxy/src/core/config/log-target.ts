@@ -63,15 +63,15 @@ export function readLogTarget(
   inProxy: boolean,
 ): LogTarget | undefined {
   const say = (text: string): undefined => void line.alert(`log : ${text}`);
+  if (line.text(1) === "global" && !inProxy) {
+    return say("'global' is not supported for a global syslog server");
+  }
   if (line.text(1) === "" || (line.text(2) === "" && !isRingOrBackend(line.text(1)))) {
     return say(
       inProxy
         ? "expects <address> and <facility> or global as arguments"
         : "expects <address> and <facility>  as arguments",
     );
-  }
-  if (line.text(1) === "global" && !inProxy) {
-    return say("'global' is not supported for a global syslog server");
   }
 
   let at = 2;

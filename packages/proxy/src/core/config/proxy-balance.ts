@@ -80,7 +80,12 @@ export const balanceKeywords: readonly ProxyKeyword[] = [
   keyword(
     "http-reuse",
     "http-reuse { never | safe | aggressive | always }",
-    { doc: "How far server connections are shared by clients.", ...backend, default: "safe" },
+    {
+      doc: "How far server connections are shared by clients.",
+      ...backend,
+      readAnyway: true,
+      default: "safe",
+    },
     (line, proxy) => {
       const mode = line.text(1);
       if (mode === "never" || mode === "safe" || mode === "aggressive" || mode === "always") {
@@ -91,7 +96,11 @@ export const balanceKeywords: readonly ProxyKeyword[] = [
   keyword(
     "retry-on",
     "retry-on <condition>…",
-    { doc: "After which failures a request is sent again.", ...backend, default: "conn-failure" },
+    {
+      doc: "After which failures a request is sent again.",
+      inDefaults: "yes",
+      default: "conn-failure",
+    },
     readRetryOn,
   ),
   keyword(
@@ -264,6 +273,10 @@ const RETRY_CONDITIONS = [
 ];
 
 function readRetryOn(line: Line, proxy: ProxyDraft): void {
+  if (proxy.section !== "defaults" && !proxy.isBackend) {
+    line.alert("'retry-on' only available in backend or listen section");
+    return;
+  }
   const words = line.from(1).map(({ text }) => text);
   if (words.length === 0) {
     line.alert("'retry-on' needs at least one keyword to specify when to retry");

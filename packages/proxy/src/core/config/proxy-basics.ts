@@ -18,6 +18,7 @@ export const basicKeywords: readonly ProxyKeyword[] = [
     { doc: "What is spoken.", default: "tcp" },
     (line, proxy, { draft }) => {
       const mode = line.text(1);
+      if (!line.atMost(1)) return;
       if (mode === "health") {
         line.alert(
           "'mode health' doesn't exist anymore. Please use 'http-request return status 200' instead.",
@@ -25,7 +26,6 @@ export const basicKeywords: readonly ProxyKeyword[] = [
           "config/removed",
         );
       } else if (mode === "tcp" || mode === "http" || mode === "log" || mode === "haterm") {
-        if (!line.atMost(1)) return;
         proxy.mode = mode;
         if (mode === "log" || mode === "haterm")
           draft.later.push({ at: line.at, feature: `'mode ${mode}'` });
@@ -206,7 +206,7 @@ export const basicKeywords: readonly ProxyKeyword[] = [
   keyword(
     "default_backend",
     "default_backend <backend>",
-    { doc: "Where requests go that no use_backend took.", ...frontend },
+    { doc: "Where requests go that no use_backend took.", readAnyway: true, ...frontend },
     (line, proxy) => {
       if (line.text(1) === "") line.alert("'default_backend' expects a backend name.");
       else if (line.atMost(1)) proxy.defaultBackend = { name: line.text(1), at: line.atWord(1) };
@@ -593,7 +593,7 @@ function removedKeywords(): readonly ProxyKeyword[] {
       "monitor-net",
       "'monitor-net' is not supported anymore since HAProxy 2.4. Use 'http-request return status 200 if { src <net> }' instead.",
     ),
-    removed("grace", "the 'grace' keyword is not supported any more since HAProxy version 2.5."),
+    tight("grace", "the 'grace' keyword is not supported any more since HAProxy version 2.5."),
     removed(
       "bind-process",
       "'bind-process' is not supported anymore since HAProxy 2.7. Use 'thread' on 'bind' lines instead.",
@@ -607,6 +607,13 @@ function removedKeywords(): readonly ProxyKeyword[] {
       "'transparent' is not supported anymore since HAProxy 3.3. Use 'server <name> 0.0.0.0' instead.",
     ),
   ];
+}
+
+/** As `removed`, in HAProxy's tighter spelling. */
+function tight(name: string, message: string): ProxyKeyword {
+  return keyword(name, name, { doc: message, status: "removed" }, (line) =>
+    line.alertTight(message, undefined, "config/removed"),
+  );
 }
 
 /** One whole number, as HAProxy's `maxconn` of a proxy: no argument is an error, text is not. */

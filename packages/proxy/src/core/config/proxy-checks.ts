@@ -1,3 +1,4 @@
+import { compileRegex } from "../condition/regex.ts";
 import type { ProxyDraft } from "./draft.ts";
 import type { Line } from "./line.ts";
 import { keyword, nameOf, type ProxyKeyword } from "./proxy-keyword.ts";
@@ -10,7 +11,7 @@ export const checkKeywords: readonly ProxyKeyword[] = [
   keyword(
     "http-check",
     "http-check { connect | send | expect | disable-on-404 | send-state | comment | set-var(<v>) | unset-var(<v>) } …",
-    { doc: "Steps of an HTTP check.", ...backend },
+    { doc: "Steps of an HTTP check.", readAnyway: true, ...backend },
     (line, proxy) => {
       const wrong = wrongHttpCheck(line);
       if (wrong !== undefined) line.alert(wrong);
@@ -21,7 +22,7 @@ export const checkKeywords: readonly ProxyKeyword[] = [
   keyword(
     "tcp-check",
     "tcp-check { connect | send | send-binary | send-lf | send-binary-lf | expect | comment | set-var(<v>) | unset-var(<v>) } …",
-    { doc: "Steps of a TCP check.", ...backend },
+    { doc: "Steps of a TCP check.", readAnyway: true, ...backend },
     (line, proxy) => {
       const wrong = wrongTcpCheck(line);
       if (wrong !== undefined) line.alert(wrong);
@@ -247,12 +248,10 @@ function wrongPattern(kind: string, pattern: string): string | undefined {
 }
 
 function wrongRegex(pattern: string): string | undefined {
-  try {
-    new RegExp(pattern);
-    return undefined;
-  } catch (error) {
-    return `regex '${pattern}' is invalid (error=${error instanceof Error ? error.message : "unknown"}).`;
-  }
+  const compiled = compileRegex(pattern, false);
+  return typeof compiled === "string"
+    ? `regex '${pattern}' is invalid (error=${compiled}).`
+    : undefined;
 }
 
 /** `hdr name [-m <m>] <name> [value [-m <m>] <value>]`: the index of the last word, or what is wrong. */

@@ -11,6 +11,8 @@ export interface ProxyKeyword extends KeywordEntry {
   readonly inDefaults: "yes" | "no" | "named";
   /** After "ignored because … has no … capability.". */
   readonly instead?: string;
+  /** Ignored on the other side, and checked all the same, as HAProxy does with these. */
+  readonly readAnyway?: boolean;
   readonly read: (line: Line, proxy: ProxyDraft, reading: Reading) => void;
 }
 
@@ -21,6 +23,7 @@ interface Words {
   readonly status?: KeywordStatus;
   readonly default?: string;
   readonly instead?: string;
+  readonly readAnyway?: boolean;
   readonly source?: string;
 }
 

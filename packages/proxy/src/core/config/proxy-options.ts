@@ -166,7 +166,7 @@ export const proxyOptions: readonly Option[] = [
     connectionMode("http-keep-alive"),
     { negatable: true },
   ),
-  special("httplog", "[clf]", "frontend", "The HTTP log format.", 1, (line, proxy) => {
+  special("httplog", "[clf]", "both", "The HTTP log format.", 1, (line, proxy) => {
     const clf = line.text(2) === "clf";
     if (line.text(2) !== "" && !clf) {
       line.alert(`keyword '${line.text(1)}' only supports option 'clf'.`);
@@ -176,10 +176,10 @@ export const proxyOptions: readonly Option[] = [
       kind: clf ? "httplog clf" : "httplog",
     });
   }),
-  special("httpslog", "", "frontend", "The HTTPS log format.", 0, (line, proxy) =>
+  special("httpslog", "", "both", "The HTTPS log format.", 0, (line, proxy) =>
     setLogFormat(line, proxy, "option httpslog", { kind: "httpslog" }),
   ),
-  special("tcplog", "[clf]", "frontend", "The TCP log format.", 1, (line, proxy) =>
+  special("tcplog", "[clf]", "both", "The TCP log format.", 1, (line, proxy) =>
     setLogFormat(line, proxy, "option tcplog", { kind: "tcplog" }),
   ),
   special(

@@ -77,7 +77,7 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
   keyword(
     "use_backend",
     `use_backend <backend> ${CONDITION}`,
-    { doc: "Which backend serves.", ...frontend, inDefaults: "no" },
+    { doc: "Which backend serves.", ...frontend, readAnyway: true, inDefaults: "no" },
     (line, proxy, reading) => {
       if (line.text(1) === "") {
         line.alert("'use_backend' expects a backend name.");
@@ -97,7 +97,7 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
   keyword(
     "use-server",
     "use-server <server> { if | unless } <condition>",
-    { doc: "Which server serves.", ...backend, inDefaults: "no" },
+    { doc: "Which server serves.", ...backend, readAnyway: true, inDefaults: "no" },
     (line, proxy, reading) => {
       if (line.text(1) === "") line.alert("'use-server' expects a server name.");
       else if (line.text(2) !== "if" && line.text(2) !== "unless") {
@@ -131,6 +131,7 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
               ? "No persistence."
               : "Switches even to a backend that is not published.",
         side: name === "force-be-switch" ? "frontend" : "backend",
+        readAnyway: true,
         inDefaults: "no",
       },
       (line, proxy, reading) => {

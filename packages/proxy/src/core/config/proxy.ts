@@ -83,7 +83,8 @@ export function readProxyLine(
     return;
   }
   if (proxy.section === "defaults" && !allowedInDefaults(keyword, proxy, line)) return;
-  if (counts(line, proxy, keyword.side, keyword.name, keyword.instead)) {
+  const counting = counts(line, proxy, keyword.side, keyword.name, keyword.instead);
+  if (counting || keyword.readAnyway === true) {
     keyword.read(line, proxy, reading);
   }
 }
@@ -255,6 +256,8 @@ export function fromDefaults(
     ownForwarding: false,
     guid: undefined,
     defaultsName: defaults.name,
+    // Of no use in a backend, which has it from defaults meant for frontends.
+    defaultBackend: made.isFrontend || section === "defaults" ? defaults.defaultBackend : undefined,
     options: { ...defaults.options, on: new Set(defaults.options.on) },
     timeouts: { ...defaults.timeouts },
     logTargets: [...defaults.logTargets],

@@ -17,7 +17,13 @@ export interface Reading {
   /** Host names to resolve between reading and checking. */
   readonly names: NameToResolve[];
   /** `-n` on the command line: the file's global maxconn does not count. */
-  readonly commandLine: { readonly maxconn: number | undefined };
+  readonly commandLine: {
+    readonly maxconn: number | undefined;
+    /** `-dr`: a server whose name cannot be resolved starts all the same. */
+    readonly ignoreUnresolved: boolean;
+  };
+  /** What HAProxy says only after all is read, and not in the order of lines. */
+  readonly afterParsing: (() => void)[];
   /** The section that lines now belong to; undefined outside proxies. */
   proxy: ProxyDraft | undefined;
 }

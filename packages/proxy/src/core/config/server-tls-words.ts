@@ -156,9 +156,12 @@ export const serverTlsWords: readonly ServerWord[] = [
     () => {},
     "tuning",
   ),
-  valued("ciphers", "missing cipher suite.", "Ciphers up to TLS 1.2.", (w, ciphers) =>
-    tls(w, { ciphers }),
-  ),
+  valued("ciphers", "missing cipher suite.", "Ciphers up to TLS 1.2.", (w, v, { reading }) => {
+    tls(w, { ciphers: v });
+    return reading.host.takesTlsList("ciphers", v)
+      ? undefined
+      : `unable to set SSL cipher list to '${v}'.`;
+  }),
   valued("ciphersuites", "missing cipher suite.", "Ciphers of TLS 1.3.", (w, ciphersuites) =>
     tls(w, { ciphersuites }),
   ),

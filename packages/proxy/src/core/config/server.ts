@@ -226,6 +226,10 @@ function reportUnresolved(
       return;
     }
   }
+  if (reading.commandLine.ignoreUnresolved) return;
+  const use = server.resolvers?.resolvers;
+  // An unknown resolvers section is the error then.
+  if (use !== undefined && use !== "" && !reading.draft.resolvers.has(use)) return;
   reading.findings.alertPlace(
     "config/unresolved",
     server.at,
