@@ -70,11 +70,7 @@ async function withPair<T>(
   try {
     const conf = (priority: number): string =>
       keepalivedConf([{ ...timing, priority, addresses: [VIRTUAL_ADDRESS] }]);
-    await Promise.all([
-      pair.start("lb1", kind, conf(150)),
-      pair.start("lb2", kind, conf(PRIORITY)),
-    ]);
-    await pair.settle("lb1");
+    await pair.startBoth({ lb1: kind, lb2: kind }, { lb1: conf(150), lb2: conf(PRIORITY) });
     await sleep(500);
     return await use(pair);
   } finally {

@@ -29,12 +29,11 @@ const checked = (priority: number, weight: number): string =>
 
 export async function startPair(
   pair: Pair,
-  { lb1, lb2 }: Pairing,
+  kinds: Pairing,
   own = conf(150),
   peer = conf(100),
 ): Promise<void> {
-  await Promise.all([pair.start("lb1", lb1, own), pair.start("lb2", lb2, peer)]);
-  await pair.settle("lb1", 15_000);
+  await pair.startBoth(kinds, { lb1: own, lb2: peer });
   await sleep(1200);
 }
 

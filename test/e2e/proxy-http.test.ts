@@ -71,7 +71,7 @@ defaults
   log global
   option httplog
   timeout connect 1s
-  timeout client 1s
+  timeout client 10s
   timeout server 700ms
   timeout http-request 500ms
   timeout http-keep-alive 5s

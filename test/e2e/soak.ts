@@ -146,11 +146,8 @@ export async function soak(
   const violations: string[] = [];
   let [longestNone, longestTwo] = [0, 0];
   try {
-    for (const side of ["lb1", "lb2"] as const) {
-      pair.host(side).writeFile("/tmp/good", "");
-      await pair.start(side, kinds[side], configOf(side, false));
-    }
-    await pair.settle("lb1");
+    for (const side of ["lb1", "lb2"] as const) pair.host(side).writeFile("/tmp/good", "");
+    await pair.startBoth(kinds, { lb1: configOf("lb1", false), lb2: configOf("lb2", false) });
     await sleep(2000);
     const before = resourcesOf(pair);
     for (let step = 1; step <= steps; step++) {

@@ -90,11 +90,12 @@ describe("election", { concurrency: 6 }, () => {
       const healed = now();
       await Promise.all([pair.lan.join("lb1", "lb2"), pair.lan.join("lb2", "lb1")]);
       await pair.holders.wait(VIRTUAL_ADDRESS, ["lb2"], 4000);
+      // keepalived puts its own advert off by a second when it hears an equal one: up to two intervals.
       assertBetween(
         "two holders after the heal, ms",
         pair.holders.heldBy(2, VIRTUAL_ADDRESS, healed),
         0,
-        1200,
+        2200,
       );
       await pair.answeredBy("lb2", 3000);
       await sleep(2500);
@@ -105,11 +106,7 @@ describe("election", { concurrency: 6 }, () => {
   scenario(
     "a partition makes two masters, and its end leaves the better one alone",
     async (pair, kinds) => {
-      await Promise.all([
-        pair.start("lb1", kinds.lb1, conf({ priority: 150 })),
-        pair.start("lb2", kinds.lb2, conf({ priority: 100 })),
-      ]);
-      await pair.settle("lb1");
+      await pair.startBoth(kinds, { lb1: conf({ priority: 150 }), lb2: conf({ priority: 100 }) });
       const last = await pair.nextAdvert("lb1");
       await Promise.all([pair.lan.cut("lb1", "lb2"), pair.lan.cut("lb2", "lb1")]);
       const first = await pair.nextAdvert("lb2", { since: last.time, limitMs: 6000 });
@@ -143,11 +140,7 @@ describe("election", { concurrency: 6 }, () => {
   scenario(
     "one that cannot be heard does not disturb the master that it hears",
     async (pair, kinds) => {
-      await Promise.all([
-        pair.start("lb1", kinds.lb1, conf({ priority: 150 })),
-        pair.start("lb2", kinds.lb2, conf({ priority: 100 })),
-      ]);
-      await pair.settle("lb1");
+      await pair.startBoth(kinds, { lb1: conf({ priority: 150 }), lb2: conf({ priority: 100 }) });
       const since = now();
       await pair.lan.cut("lb2", "lb1");
       await sleep(4500);

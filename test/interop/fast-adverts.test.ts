@@ -15,11 +15,7 @@ const conf = (priority: number): string =>
 scenario(
   "adverts every 10 ms: three calm seconds, then the backup takes over within the RFC's limit",
   async (pair, kinds) => {
-    await Promise.all([
-      pair.start("lb1", kinds.lb1, conf(150)),
-      pair.start("lb2", kinds.lb2, conf(100)),
-    ]);
-    await pair.settle("lb1");
+    await pair.startBoth(kinds, { lb1: conf(150), lb2: conf(100) });
     await sleep(500);
     const calm = now();
     await sleep(3000);
@@ -49,11 +45,7 @@ scenario(
 scenario(
   "adverts every 10 ms: SIGTERM hands over within a skew of 6 ms",
   async (pair, kinds) => {
-    await Promise.all([
-      pair.start("lb1", kinds.lb1, conf(150)),
-      pair.start("lb2", kinds.lb2, conf(100)),
-    ]);
-    await pair.settle("lb1");
+    await pair.startBoth(kinds, { lb1: conf(150), lb2: conf(100) });
     await sleep(500);
     const asked = pair.daemon("lb1").signal("SIGTERM");
     const first = await pair.nextAdvert("lb2", { since: asked });

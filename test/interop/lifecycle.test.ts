@@ -19,11 +19,7 @@ describe("life of a daemon", { concurrency: 6 }, () => {
   scenario(
     "SIGTERM to the master: priority 0 at once, the peer takes over after its skew, the end is clean",
     async (pair, kinds) => {
-      await Promise.all([
-        pair.start("lb1", kinds.lb1, conf(150)),
-        pair.start("lb2", kinds.lb2, conf(100)),
-      ]);
-      await pair.settle("lb1");
+      await pair.startBoth(kinds, { lb1: conf(150), lb2: conf(100) });
       await sleep(1200);
       const daemon = pair.daemon("lb1");
       const asked = daemon.signal("SIGTERM");
@@ -55,11 +51,7 @@ describe("life of a daemon", { concurrency: 6 }, () => {
   scenario(
     "after SIGKILL of everything and a new start, the better host is the only holder again",
     async (pair, kinds) => {
-      await Promise.all([
-        pair.start("lb1", kinds.lb1, conf(150)),
-        pair.start("lb2", kinds.lb2, conf(100)),
-      ]);
-      await pair.settle("lb1");
+      await pair.startBoth(kinds, { lb1: conf(150), lb2: conf(100) });
       const last = await pair.nextAdvert("lb1");
       await pair.daemon("lb1").killAll();
       const first = await pair.nextAdvert("lb2", { since: last.time, limitMs: 6000 });
@@ -88,11 +80,7 @@ describe("life of a daemon", { concurrency: 6 }, () => {
   scenario(
     "a frozen master is replaced, and once awake there is one master and one holder",
     async (pair, kinds) => {
-      await Promise.all([
-        pair.start("lb1", kinds.lb1, conf(150)),
-        pair.start("lb2", kinds.lb2, conf(100)),
-      ]);
-      await pair.settle("lb1");
+      await pair.startBoth(kinds, { lb1: conf(150), lb2: conf(100) });
       const last = await pair.nextAdvert("lb1");
       pair.daemon("lb1").freeze();
       const first = await pair.nextAdvert("lb2", { since: last.time, limitMs: 6000 });
@@ -118,11 +106,7 @@ describe("life of a daemon", { concurrency: 6 }, () => {
   );
 
   scenario("a frozen backup that wakes does not disturb the master", async (pair, kinds) => {
-    await Promise.all([
-      pair.start("lb1", kinds.lb1, conf(150)),
-      pair.start("lb2", kinds.lb2, conf(100)),
-    ]);
-    await pair.settle("lb1");
+    await pair.startBoth(kinds, { lb1: conf(150), lb2: conf(100) });
     const since = now();
     pair.daemon("lb2").freeze();
     await sleep(5500);
@@ -135,11 +119,7 @@ describe("life of a daemon", { concurrency: 6 }, () => {
   scenario(
     "a reload of the same file changes nothing; one that adds and removes an address changes that alone",
     async (pair, kinds) => {
-      await Promise.all([
-        pair.start("lb1", kinds.lb1, conf(150)),
-        pair.start("lb2", kinds.lb2, conf(100)),
-      ]);
-      await pair.settle("lb1");
+      await pair.startBoth(kinds, { lb1: conf(150), lb2: conf(100) });
       const since = now();
       for (const addresses of [[VIRTUAL_ADDRESS], [VIRTUAL_ADDRESS, EXTRA], [VIRTUAL_ADDRESS]]) {
         const asked = now();
@@ -181,11 +161,7 @@ describe("life of a daemon", { concurrency: 6 }, () => {
   scenario(
     "a reload that lowers the priority hands the address to the peer",
     async (pair, kinds) => {
-      await Promise.all([
-        pair.start("lb1", kinds.lb1, conf(150)),
-        pair.start("lb2", kinds.lb2, conf(100)),
-      ]);
-      await pair.settle("lb1");
+      await pair.startBoth(kinds, { lb1: conf(150), lb2: conf(100) });
       const since = pair.daemon("lb1").reload(conf(50));
       await pair.settle("lb2");
       assertBetween(

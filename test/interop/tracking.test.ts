@@ -39,11 +39,7 @@ describe("tracking", { concurrency: 6 }, () => {
       `${name} moves the address when it fails, and back when it is good again`,
       async (pair, kinds) => {
         pair.host("lb1").writeFile("/tmp/good", "");
-        await Promise.all([
-          pair.start("lb1", kinds.lb1, tracked(priority, weight)),
-          pair.start("lb2", kinds.lb2, plain),
-        ]);
-        await pair.settle("lb1", 15_000);
+        await pair.startBoth(kinds, { lb1: tracked(priority, weight), lb2: plain });
         await sleep(1500);
         const bad = now();
         await pair.host("lb1").shell("rm /tmp/good");
@@ -78,11 +74,7 @@ describe("tracking", { concurrency: 6 }, () => {
     "a check without weight puts the router into FAULT with a priority 0, and the peer takes over after its skew",
     async (pair, kinds) => {
       pair.host("lb1").writeFile("/tmp/good", "");
-      await Promise.all([
-        pair.start("lb1", kinds.lb1, tracked(150, 0)),
-        pair.start("lb2", kinds.lb2, plain),
-      ]);
-      await pair.settle("lb1", 15_000);
+      await pair.startBoth(kinds, { lb1: tracked(150, 0), lb2: plain });
       await sleep(1500);
       const bad = now();
       await pair.host("lb1").shell("rm /tmp/good");
@@ -116,11 +108,7 @@ describe("tracking", { concurrency: 6 }, () => {
     "a router whose cable is pulled lets go, the peer takes over, and it comes back with the cable",
     async (pair, kinds) => {
       const better = keepalivedConf([{ priority: 150, addresses: [VIRTUAL_ADDRESS] }]);
-      await Promise.all([
-        pair.start("lb1", kinds.lb1, better),
-        pair.start("lb2", kinds.lb2, plain),
-      ]);
-      await pair.settle("lb1");
+      await pair.startBoth(kinds, { lb1: better, lb2: plain });
       const last = await pair.nextAdvert("lb1");
       await pair.lan.unplug("lb1");
       const first = await pair.nextAdvert("lb2", { since: last.time, limitMs: 6000 });
@@ -156,11 +144,7 @@ describe("tracking", { concurrency: 6 }, () => {
           ],
           { before: "vrrp_sync_group G1 {\n  group {\n    VI_1\n    VI_2\n  }\n}\n" },
         );
-      await Promise.all([
-        pair.start("lb1", kinds.lb1, both(150)),
-        pair.start("lb2", kinds.lb2, both(100)),
-      ]);
-      await pair.settle("lb1");
+      await pair.startBoth(kinds, { lb1: both(150), lb2: both(100) });
       await pair.holders.wait(SECOND_ADDRESS, ["lb1"], 6000);
       const since = now();
       await pair.lan.unplug("lb1", "eth1");

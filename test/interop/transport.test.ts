@@ -11,7 +11,7 @@ import {
   VIRTUAL_ADDRESS_6,
 } from "../support/pair.ts";
 import { answeredBy } from "../support/probe.ts";
-import { assertBetween, masterDown, type Pairing, scenario } from "../support/scenario.ts";
+import { assertBetween, masterDown, scenario } from "../support/scenario.ts";
 import { dissect } from "../support/tshark.ts";
 import { milliseconds, now, sleep } from "../support/wall-clock.ts";
 
@@ -73,8 +73,10 @@ describe("power loss", { concurrency: 5 }, () => {
     scenario(
       `${name}: the backup takes over when the RFC says, and adverts are good in every field`,
       async (pair, kinds) => {
-        await startBoth(pair, kinds, transport);
-        await pair.settle("lb1");
+        await pair.startBoth(kinds, {
+          lb1: configOf("lb1", transport),
+          lb2: configOf("lb2", transport),
+        });
         const calm = now();
         await sleep(1500);
         const last = await pair.nextAdvert("lb1");
@@ -118,13 +120,6 @@ describe("power loss", { concurrency: 5 }, () => {
     );
   }
 });
-
-async function startBoth(pair: Pair, kinds: Pairing, transport: Transport): Promise<void> {
-  await Promise.all([
-    pair.start("lb1", kinds.lb1, configOf("lb1", transport)),
-    pair.start("lb2", kinds.lb2, configOf("lb2", transport)),
-  ]);
-}
 
 function configOf(
   side: Side,

@@ -52,11 +52,21 @@ export class Host {
     holder.stderr.on("data", (chunk: Buffer) => {
       said += chunk;
     });
-    await until(`host ${name} to start`, 10_000, () => {
-      if (holder.exitCode !== null) throw new Error(`host ${name} did not start: ${said}`);
-      return said.includes("ready\n");
-    });
-    return new Host(name, childOf(holder.pid), holder);
+    try {
+      await until(`host ${name} to start`, 30_000, () => {
+        if (holder.exitCode !== null) throw new Error(`host ${name} did not start: ${said}`);
+        return said.includes("ready\n");
+      });
+      // A test that fails to close a host must not keep its process alive: the host ends with the process.
+      holder.unref();
+      for (const stream of [holder.stdin, holder.stdout, holder.stderr]) {
+        if ("unref" in stream && typeof stream.unref === "function") stream.unref();
+      }
+      return new Host(name, childOf(holder.pid), holder);
+    } catch (error) {
+      holder.kill("SIGKILL");
+      throw error;
+    }
   }
 
   /** Starts a program on this host. The wrapper that it returns ends as the program ends. */

@@ -41,10 +41,9 @@ export class Lan {
     try {
       const names = ["switch", ...plans.map(({ name }) => name)];
       const starts = names.map((name, i) => Host.open(name, { ttl: FIRST_TTL + i }));
-      for (const start of await Promise.allSettled(starts)) {
-        if (start.status === "fulfilled") opened.push(start.value);
-        else throw start.reason;
-      }
+      const settled = await Promise.allSettled(starts);
+      for (const start of settled) if (start.status === "fulfilled") opened.push(start.value);
+      for (const start of settled) if (start.status === "rejected") throw start.reason;
       const [switchHost, ...hosts] = opened;
       if (switchHost === undefined) throw new Error("no switch");
       const networks = plans.some(({ eth1 }) => eth1 !== undefined) ? [0, 1] : [0];

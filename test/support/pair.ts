@@ -86,6 +86,20 @@ export class Pair {
     return daemon;
   }
 
+  /**
+   * Starts both and waits until lb1 is master. lb2 starts once lb1 is ready, so that lb1, which has the better priority
+   * and with it the shorter skew, is the first master, however long each takes to start.
+   */
+  async startBoth(
+    kinds: Readonly<Record<Side, DaemonKind>>,
+    configs: Readonly<Record<Side, string>>,
+  ): Promise<void> {
+    const first = await this.start("lb1", kinds.lb1, configs.lb1);
+    await first.waitForLog(/Entering \w+ STATE/, 10_000);
+    await this.start("lb2", kinds.lb2, configs.lb2);
+    await this.settle("lb1", 15_000);
+  }
+
   daemon(side: Side): Daemon {
     const daemon = this.#daemons.get(side);
     if (daemon === undefined) throw new Error(`no daemon was started on ${side}`);
