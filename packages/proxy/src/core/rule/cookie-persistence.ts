@@ -92,7 +92,7 @@ export function compileCookie(
       )
         return REQUEST_OLD;
     }
-    const server = values.findIndex((value) => value === name);
+    const server = values.indexOf(name);
     if (server === -1 || name === "") return REQUEST_INVALID;
     if (!isReachable(servers, server) && !persistsAlways && !transaction.forcePersist)
       return REQUEST_DOWN;
