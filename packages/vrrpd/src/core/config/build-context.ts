@@ -46,7 +46,7 @@ export function lineContext(context: BuildContext, fixed: boolean): LineContext 
   };
 }
 
-/** Who a user and group are; says what is not there. */
+/** Who a user and group are; says what is not there. A `:` before the group asks for the user's other groups too. */
 export function findScriptUser(
   host: ConfigHost,
   user: Token,
@@ -55,9 +55,11 @@ export function findScriptUser(
 ): ScriptUser | { readonly problem: string; readonly at: Position } {
   const found = host.findUser(user.text);
   if (found === undefined) return { problem: `there is no user '${user.text}'`, at: user.at };
-  const gid = group === undefined ? found.gid : host.findGroup(group.text);
-  if (gid === undefined && group !== undefined) {
-    return { problem: `there is no group '${group.text}'`, at: group.at };
+  const all = supplementary || group?.text.startsWith(":") === true;
+  const groupName = group?.text.replace(/^:/, "") ?? "";
+  const gid = groupName === "" ? found.gid : host.findGroup(groupName);
+  if (gid === undefined) {
+    return { problem: `there is no group '${groupName}'`, at: group?.at ?? user.at };
   }
-  return { name: found.name, uid: found.uid, gid: gid ?? found.gid, supplementary };
+  return { name: found.name, uid: found.uid, gid, supplementary: all };
 }

@@ -175,13 +175,7 @@ function readScriptUser(
     diagnostics.error("config/bad-value", keyword.at, "script_user lacks its user");
     return { broken: true };
   }
-  const [name = "", joined] = user.text.split(/:(.*)/s);
-  const found = findScriptUser(
-    host,
-    { text: name, at: user.at },
-    joined === undefined || joined === "" ? group : { text: joined, at: user.at },
-    supplementary || user.text.includes(":"),
-  );
+  const found = findScriptUser(host, user, group, supplementary);
   if (!("problem" in found)) return { user: found, broken: false };
   diagnostics.error("config/script-user", found.at, `script_user: ${found.problem}`);
   return { broken: true };

@@ -38,9 +38,9 @@ export const globalTable = {
     "Scripts that run as root are refused when anyone else could change them.",
   ),
   script_user: global({
-    syntax: "script_user <user> [<group>]",
+    syntax: "script_user <user> [[:]<group>]",
     schema: words,
-    doc: "Who runs scripts that name no user. Default: keepalived_script if that user exists, else our own.",
+    doc: "Who runs scripts that name no user; : adds the user's other groups. Default: keepalived_script if that user exists, else our own.",
   }),
   set_supplementary_groups: {
     ...on("set_supplementary_groups", "Scripts get the supplementary groups of their user."),

@@ -55,10 +55,10 @@ function checkVrid({ draft, block, refuse }: InstanceCheck): void {
 }
 
 function checkInterface({ draft, block, refuse }: InstanceCheck): void {
-  if (draft.interface !== undefined || draft.unicast) return;
-  if (block.has("unicast_src_ip") || block.has("interface")) {
-    if (block.has("unicast_src_ip") && !block.has("interface")) return;
-  }
+  if (draft.interface !== undefined) return;
+  // Unicast with an address of its own needs none; one that was written and refused is another matter.
+  const unicast = draft.unicast || block.has("unicast_src_ip");
+  if (unicast && !block.has("interface")) return;
   refuse(
     "config/no-interface",
     `(${draft.name}) there is no usable interface`,
