@@ -234,6 +234,98 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
     await until(() => !isRunning(guard));
   });
 
+  /** Runs a daemon of a few lines that holds something and kills itself. */
+  function runAndDie(text: string): ChildProcess {
+    const from = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
+    const source = `
+      import { startGuard } from ${from("./guard.js")};
+      import { ipPacket } from ${from("./ip-packet.js")};
+      import { removeAddress } from ${from("./address-request.js")};
+      import { removeLink } from ${from("./link-request.js")};
+      import { ip, milliseconds } from ${JSON.stringify(import.meta.resolve("@ha/base"))};
+      const link = (line) => Number.parseInt(line, 10);
+      ${text}
+      setTimeout(() => process.kill(process.pid, "SIGKILL"), 100);
+    `;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    started.push(child);
+    return child;
+  }
+
+  test("255 virtual routers are kept on the air, each in its interval", async () => {
+    const a0 = Number.parseInt(hosts.here("ip -o link show a0"), 10);
+    const vrids = new Map<number, number>();
+    const index = Number.parseInt(hosts.there("ip -o link show b0"), 10);
+    const ear = hosts.asThere(() =>
+      openVrrpSocket({
+        family: 4,
+        interface: { name: "b0", index },
+        groups: [GROUP],
+        receiveBufferBytes: 1_048_576,
+        onPacket: ({ payload }) => {
+          const vrid = payload[1] as number;
+          vrids.set(vrid, (vrids.get(vrid) ?? 0) + 1);
+        },
+        onError: () => undefined,
+      }),
+    );
+    const child = runAndDie(`
+      const guard = startGuard({ command: ["/bin/sleep", "2"], environment: {}, heartbeatTimeout: milliseconds(3000), onExit() {} });
+      for (let vrid = 1; vrid <= 255; vrid++) {
+        const packet = ipPacket({ source: ip("192.0.2.1"), destination: ip("224.0.0.18"), protocol: 112, ttl: 255 },
+          Uint8Array.of(0x31, vrid, 100, 0, 0, 50, 0, 0));
+        const failure = guard.hold({ id: vrid, interval: milliseconds(500), adverts: [[{ ifindex: ${a0}, packet }]], repeat: true,
+          farewell: [], removals: [], winners: [], leaveAfter: milliseconds(100), graceAfter: milliseconds(1900), resume: new Uint8Array(100) });
+        if (failure) console.error(failure);
+      }
+    `);
+    await new Promise((resolve) => child.once("exit", resolve));
+    await new Promise((resolve) => setTimeout(resolve, 1_700));
+    ear.close();
+    assert.equal(vrids.size, 255);
+    const counts = [...vrids.values()];
+    assert.ok(Math.min(...counts) >= 3 && Math.max(...counts) <= 5, counts.join(" "));
+  });
+
+  test("IPv6 adverts, several adverts in turn, and the removal of address and macvlan work as well", async () => {
+    hosts.here("ip link add vrrp.52 link a0 type macvlan mode private");
+    hosts.here("ip link set vrrp.52 address 00:00:5e:00:02:34 up");
+    hosts.here("ip addr add fe80::100/64 dev vrrp.52 nodad");
+    hosts.here("ip addr add 2001:db8::100/64 dev a0 nodad");
+    const a0 = Number.parseInt(hosts.here("ip -o link show a0"), 10);
+    const vmac = Number.parseInt(hosts.here("ip -o link show vrrp.52"), 10);
+    const index = Number.parseInt(hosts.there("ip -o link show b0"), 10);
+    const marks: string[] = [];
+    const ear = hosts.asThere(() =>
+      openVrrpSocket({
+        family: 6,
+        interface: { name: "b0", index },
+        groups: [ip("ff02::12")],
+        onPacket: ({ payload, ttl, source }) =>
+          marks.push(`${payload[2]} ${ttl} ${source.bytes[15]}`),
+        onError: () => undefined,
+      }),
+    );
+    runAndDie(`
+      const advert = (priority) => [{ ifindex: ${vmac}, packet: ipPacket(
+        { source: ip("fe80::100"), destination: ip("ff02::12"), protocol: 112, ttl: 255 }, Uint8Array.of(0x31, 52, priority, 0, 0, 10, 0, 0)) }];
+      const guard = startGuard({ command: ["/bin/sleep", "2"], environment: {}, heartbeatTimeout: milliseconds(2000), onExit() {} });
+      guard.hold({ id: 9, interval: milliseconds(50), adverts: [advert(1)], repeat: true, farewell: [advert(0)],
+        removals: [removeAddress({ ifindex: ${a0}, prefix: { address: ip("2001:db8::100"), length: 64 } }), removeLink({ index: ${vmac}, name: "vrrp.52" })],
+        winners: [], leaveAfter: milliseconds(100), graceAfter: milliseconds(5000), resume: new Uint8Array() });
+      guard.renew(9, { adverts: [advert(11), advert(12), advert(13)], farewell: [advert(0), advert(0)], repeat: false, nextAfter: milliseconds(150) });
+    `);
+    await until(() => marks.length === 5, 6_000);
+    // Three that were prepared, none over again, then the farewell.
+    const wanted = ["11", "12", "13", "0", "0"].map((mark) => `${mark} 255 0`);
+    assert.deepEqual(marks, wanted);
+    await until(() => !hosts.here("ip addr").includes("vrrp.52"));
+    assert.doesNotMatch(hosts.here("ip addr show dev a0"), /2001:db8::100/);
+    ear.close();
+  });
+
   test("a guard that dies is told to the daemon", async () => {
     const daemon = start();
     const guard = await daemon.guardPid();
