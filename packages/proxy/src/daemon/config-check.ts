@@ -1,69 +1,14 @@
-import { writeSync } from "node:fs";
-import { evaluateCondition } from "../core/config/condition.ts";
-import { type Finding, formatFinding } from "../core/config/findings.ts";
 import { type LoadedConfig, readConfig } from "../core/config/load.ts";
 import type { SourceFile } from "../core/config/preprocess.ts";
-import { COMPATIBLE_VERSION, PROGRAM_VERSION } from "../core/config/version.ts";
+import { COMPATIBLE_VERSION } from "../core/config/version.ts";
 import { ENABLED, FEATURES, sslLibrary } from "./build-facts.ts";
 import type { CommandLine } from "./cli.ts";
-import { bytesOf, configText, createConfigHost, reasonOf, resolveNames } from "./config-host.ts";
+import { environmentFor } from "./config-environment.ts";
+import { createConfigHost, reasonOf, resolveNames } from "./config-host.ts";
+import { bytesOf, configText } from "./config-text.ts";
+import { StartReport, writeAll } from "./start-report.ts";
 
-/** Messages of start-up in HAProxy's form: `[ALERT]    (PID) : text`, after two lines that say who speaks. */
-export class StartReport {
-  readonly #quiet: boolean;
-  readonly #lines: string[] = [];
-  #introduced = false;
-
-  constructor(quiet: boolean) {
-    this.#quiet = quiet;
-  }
-
-  /** All lines so far, for `show startup-logs`. */
-  get lines(): readonly string[] {
-    return this.#lines;
-  }
-
-  say(level: "NOTICE" | "WARNING" | "ALERT", text: string): void {
-    if (!this.#introduced) {
-      this.#introduced = true;
-      this.#write(
-        "NOTICE",
-        `haproxy version is ${COMPATIBLE_VERSION} (lbproxy ${PROGRAM_VERSION})`,
-      );
-      this.#write("NOTICE", `path to executable is ${configText(process.argv[1] ?? "lbproxy")}`);
-    }
-    this.#write(level, text);
-  }
-
-  /** What was found in a configuration. */
-  findings(findings: readonly Finding[]): void {
-    for (const finding of findings)
-      this.say(LEVEL[finding.severity], `config : ${formatFinding(finding)}`);
-  }
-
-  #write(level: string, text: string): void {
-    const line = `${`[${level}]`.padEnd(10)} (${process.pid}) : ${text}\n`;
-    this.#lines.push(line);
-    if (!this.#quiet) writeAll(2, bytesOf(line));
-  }
-}
-
-const LEVEL = { error: "ALERT", warning: "WARNING", note: "NOTICE" } as const;
-
-/** Writes all of it, to a pipe that is full as well. */
-export function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) {
-    try {
-      at += writeSync(fd, bytes, at);
-    } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "EAGAIN") {
-        Atomics.wait(SLEEP, 0, 0, 1);
-      } else return; // Nobody reads any more.
-    }
-  }
-}
-
-const SLEEP = new Int32Array(new SharedArrayBuffer(4));
+export { StartReport, writeAll };
 
 /** The files that `-f` and `--` name, read; undefined after saying which cannot be. */
 export function readSources(
@@ -97,20 +42,6 @@ export function readSources(
     }
   }
   return files;
-}
-
-/** Environment variables that HAProxy itself provides to a configuration. HAProxy configuration manual §2.3. */
-function environmentFor(command: CommandLine, hostname: string): Map<string, string> {
-  const environment = new Map<string, string>();
-  for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined) environment.set(configText(name), configText(value));
-  }
-  const peer = command.localPeer;
-  environment.set("HAPROXY_LOCALPEER", peer === undefined ? hostname : configText(peer));
-  environment.set("HAPROXY_CFGFILES", command.files.map(configText).join(";"));
-  environment.set("HAPROXY_BRANCH", COMPATIBLE_VERSION.replace(/-.*/, ""));
-  environment.set("HAPROXY_MWORKER", command.masterWorker ? "1" : "0");
-  return environment;
 }
 
 /** Reads, resolves and checks. The findings are not reported yet. */
@@ -184,19 +115,4 @@ export function changeFolder({ folder }: CommandLine, report: StartReport): bool
     report.say("ALERT", `Could not change to directory ${configText(folder)} : ${reasonOf(error)}`);
     return false;
   }
-}
-
-/** `-cc`: 0 true, 1 false, 2 not understood. */
-export function checkCondition(command: CommandLine): number {
-  const report = new StartReport(command.quiet);
-  const result = evaluateCondition(configText(command.condition), {
-    environment: environmentFor(command, ""),
-    version: COMPATIBLE_VERSION,
-    features: FEATURES,
-    enabled: ENABLED,
-    sslLibrary: sslLibrary(),
-  });
-  if (result.ok) return result.value ? 0 : 1;
-  report.say("ALERT", `config : Failed to evaluate condition: ${result.error.message}`);
-  return 2;
 }

@@ -1,14 +1,8 @@
 import { dumpConfig } from "../core/config/dump.ts";
 import type { CommandLine } from "./cli.ts";
-import {
-  changeFolder,
-  loadConfiguration,
-  readSources,
-  reportLoaded,
-  StartReport,
-  writeAll,
-} from "./config-check.ts";
-import { bytesOf } from "./config-host.ts";
+import { changeFolder, loadConfiguration, readSources, reportLoaded } from "./config-check.ts";
+import { bytesOf } from "./config-text.ts";
+import { StartReport, writeAll } from "./start-report.ts";
 
 /** `--dump json`: what the configuration means, on stdout; the exit status is that of `-c`. */
 export async function dumpConfiguration(command: CommandLine): Promise<number> {

@@ -7,16 +7,9 @@ import { createSecureContext } from "node:tls";
 import { getSystemErrorMap } from "node:util";
 import { fail, ok, parseAddress } from "@ha/base";
 import type { ConfigHost, NameToResolve, PemWants } from "../core/config/host.ts";
+import { bytesOf, configText } from "./config-text.ts";
 
-/** Configuration text is one character a byte; so are paths in it. */
-export function bytesOf(text: string): Buffer {
-  return Buffer.from(text, "latin1");
-}
-
-/** What Node read as UTF-8 (arguments, environment), as configuration text has it. */
-export function configText(text: string): string {
-  return Buffer.from(text, "utf8").toString("latin1");
-}
+export { bytesOf, configText };
 
 /** The machine as a configuration is read against it. Files are read anew each time: a reload must see changes. */
 export function createConfigHost(): ConfigHost {

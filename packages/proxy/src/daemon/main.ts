@@ -17,7 +17,7 @@ switch (command.mode) {
     break;
   }
   case "condition": {
-    const { checkCondition } = await import("./config-check.ts");
+    const { checkCondition } = await import("./condition-check.ts");
     process.exitCode = checkCondition(command);
     break;
   }

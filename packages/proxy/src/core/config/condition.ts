@@ -1,4 +1,4 @@
-import { fail, ok, type Result } from "@ha/base";
+import type { Result } from "@ha/base";
 import { isBlank } from "./lexer.ts";
 import { compareVersions } from "./version.ts";
 
@@ -31,17 +31,20 @@ export function evaluateCondition(
 ): Result<boolean, ConditionError> {
   const parser = new Parser(expression, context);
   parser.skipBlanks();
-  if (parser.at === expression.length) return ok(false);
+  if (parser.at === expression.length) return { ok: true, value: false };
   const value = parser.or();
-  if (typeof value !== "boolean") return fail(value);
+  if (typeof value !== "boolean") return { ok: false, error: value };
   parser.skipBlanks();
   if (parser.at < expression.length) {
-    return fail({
-      message: `unexpected character '${expression[parser.at]}' at the end of conditional expression '${expression}'`,
-      index: parser.at,
-    });
+    return {
+      ok: false,
+      error: {
+        message: `unexpected character '${expression[parser.at]}' at the end of conditional expression '${expression}'`,
+        index: parser.at,
+      },
+    };
   }
-  return ok(value);
+  return { ok: true, value };
 }
 
 class Parser {
