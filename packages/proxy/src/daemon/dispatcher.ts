@@ -1,4 +1,4 @@
-import type { Balancer } from "../core/balance/algorithm.ts";
+import type { Balance } from "../core/balance/compile-balance.ts";
 import { nextOf, PendingQueue, type QueueTicket } from "../core/server/queue.ts";
 import {
   BACKEND_QUEUED,
@@ -27,23 +27,16 @@ export interface ServerWaiter {
  */
 export class Dispatcher {
   readonly #servers: Servers;
-  readonly #balancer: Balancer;
-  readonly #key: (transaction: Transaction) => number;
+  readonly #balance: Balance;
   readonly #waiters: Map<number, ServerWaiter>;
   readonly #shared = new PendingQueue();
   readonly #own: readonly PendingQueue[];
   #waiting = 0;
 
   /** @param waiters Of the whole thread, by ticket owner. */
-  constructor(
-    servers: Servers,
-    balancer: Balancer,
-    key: (transaction: Transaction) => number,
-    waiters: Map<number, ServerWaiter>,
-  ) {
+  constructor(servers: Servers, balance: Balance, waiters: Map<number, ServerWaiter>) {
     this.#servers = servers;
-    this.#balancer = balancer;
-    this.#key = key;
+    this.#balance = balance;
     this.#waiters = waiters;
     this.#own = Array.from({ length: servers.count }, () => new PendingQueue());
   }
@@ -73,7 +66,7 @@ export class Dispatcher {
       }
       transaction.wantedServer = NONE;
     }
-    const server = this.#balancer.pick(this.#key(transaction), avoid);
+    const server = this.#balance.choose(transaction, avoid);
     if (server !== NONE) {
       if (takeSlot(servers, server)) return server;
       if (this.#enqueue(waiter, server, now)) return QUEUED;
@@ -87,9 +80,9 @@ export class Dispatcher {
   }
 
   /** Gives a slot back and lets the next one have it. */
-  release(server: number, now: number): void {
+  release(server: number): void {
     freeSlot(this.#servers, server);
-    if (this.#waiting > 0) this.#serve(server, now);
+    if (this.#waiting > 0) this.#serve(server);
   }
 
   /** The waiter needs no server any more: its client left, or its time is over. */
@@ -100,13 +93,13 @@ export class Dispatcher {
   }
 
   /** Looks for free slots after servers changed, or other threads may have given some back. */
-  wake(now: number): void {
+  wake(): void {
     for (let server = 0; server < this.#servers.count && this.#waiting > 0; server++) {
-      if (canTake(this.#servers, server)) this.#serve(server, now);
+      if (canTake(this.#servers, server)) this.#serve(server);
     }
   }
 
-  #serve(server: number, now: number): void {
+  #serve(server: number): void {
     for (;;) {
       const ticket = nextOf(this.#own[server] as PendingQueue, this.#shared);
       if (ticket === undefined || !takeSlot(this.#servers, server)) return;
@@ -114,7 +107,6 @@ export class Dispatcher {
       this.#leave(ticket);
       if (waiter === undefined) freeSlot(this.#servers, server);
       else waiter.assigned(server);
-      void now;
     }
   }
 

@@ -500,11 +500,14 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     this.#retries = runtime.retries;
     const { transaction } = this;
     const front = this.frontend.frontend as FrontendRuntime;
-    if (front.addFields?.(transaction) === false || runtime.addFields?.(transaction) === false) {
+    if (
+      front.addFields?.(transaction) === false ||
+      (this.frontend !== this.backend && runtime.addFields?.(transaction) === false) ||
+      runtime.persist?.(transaction) === false
+    ) {
       this.#reply(500, CAUSE_PROXY, PHASE_REQUEST);
       return;
     }
-    runtime.persist?.(transaction);
     this.#assign();
   }
 
@@ -683,6 +686,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     const { slab } = this.plane;
     const { request } = this.transaction;
     const { head } = request;
+    if (this.backend.backend?.nameServer?.(this.transaction) === false) return false;
     const closes = this.#closesAfter();
     const upgrades = (head.flags & HEAD_UPGRADE) !== 0;
     stripHopByHop(slab.bytes, head, upgrades);
@@ -1313,7 +1317,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
   #releaseSlot(): void {
     if (!this.#hasSlot) return;
     this.#hasSlot = false;
-    this.backend.backend?.dispatcher.release(this.transaction.server, this.plane.now);
+    this.backend.backend?.dispatcher.release(this.transaction.server);
   }
 
   #dropServer(): void {

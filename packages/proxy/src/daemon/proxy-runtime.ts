@@ -1,4 +1,3 @@
-import type { Balancer } from "../core/balance/algorithm.ts";
 import type { Backend, Frontend } from "../core/config/proxy-model.ts";
 import type { Rule } from "../core/rule/rule.ts";
 import type { ProxyState } from "../core/server/proxy-state.ts";
@@ -95,14 +94,13 @@ export interface FrontendRuntime {
 export interface BackendRuntime {
   readonly config: Backend;
   readonly dispatcher: Dispatcher;
-  readonly balancer: Balancer;
-  /** What the balancer picks by. */
-  readonly balanceKey: (transaction: Transaction) => number;
   /** `use-server`, cookies, stick tables, `force-persist`: sets `wantedServer` and the like. */
-  readonly persist: ((transaction: Transaction) => void) | undefined;
+  readonly persist: ((transaction: Transaction) => boolean) | undefined;
   /** Cookies and stick rules of the response. */
   readonly persistResponse: ((transaction: Transaction) => boolean) | undefined;
   readonly addFields: ((transaction: Transaction) => boolean) | undefined;
+  /** `send-name-header`, once the server is known. */
+  readonly nameServer: ((transaction: Transaction) => boolean) | undefined;
   readonly pools: readonly ServerPool[];
   readonly mode: ConnectionMode;
   readonly reuse: "never" | "safe" | "aggressive" | "always";

@@ -1,12 +1,7 @@
 import { Diagnostics, type Micros } from "@ha/base";
-import { algorithms, type Balancer } from "../core/balance/algorithm.ts";
+import { type Balance, compileBalance } from "../core/balance/compile-balance.ts";
 import type { NamedAcls } from "../core/condition/acl.ts";
-import {
-  compileCondition,
-  defineAcl,
-  splitCondition,
-} from "../core/condition/compile-condition.ts";
-import { PASS } from "../core/condition/condition.ts";
+import { defineAcl } from "../core/condition/compile-condition.ts";
 import type { Config } from "../core/config/model.ts";
 import type {
   Backend,
@@ -15,17 +10,17 @@ import type {
   Timeouts,
 } from "../core/config/proxy-model.ts";
 import type { LogTarget } from "../core/config/section-model.ts";
+import { allOf, bytesField, forwardedFor, originalTo } from "../core/http/added-fields.ts";
 import { asciiBytes } from "../core/http/bytes.ts";
+import { compileCaptures } from "../core/log/captures.ts";
 import { LOG_FORMATS } from "../core/log/formats.ts";
-import { compileLogFormat, LOG_LINE } from "../core/log/log-format.ts";
+import { compileLogFormat, LOG_LINE, PLAIN_TEXT } from "../core/log/log-format.ts";
+import { uniqueIdOf } from "../core/log/unique-id.ts";
 import { PatternStore } from "../core/map/pattern-store.ts";
+import { compileAnyOf, compileUseBackend } from "../core/rule/choose-backend.ts";
 import { compileRedirects, compileRules, placed } from "../core/rule/compile-rules.ts";
-import {
-  AT_LOG,
-  AT_REQUEST,
-  AT_REQUEST_CONTENT,
-  type CompileContext,
-} from "../core/sample/compile-context.ts";
+import { compilePersistence } from "../core/rule/persistence.ts";
+import { AT_LOG, AT_REQUEST, type CompileContext } from "../core/sample/compile-context.ts";
 import { VariableNames } from "../core/sample/variable.ts";
 import type { World } from "../core/sample/world.ts";
 import {
@@ -190,8 +185,12 @@ class ProxyBuilder {
   build(sinkFor: (target: LogTarget) => LogSink): ProxyRuntime {
     const { proxy, frontend, backend } = this.#numbered;
     const { statistics } = this.#plane;
-    for (const acl of proxy.acls) defineAcl(acl, placed(this.#context, AT_REQUEST, "acl"));
+    for (const acl of proxy.acls) {
+      defineAcl(acl, { ...placed(this.#context, ~0, "ACL"), iterates: true });
+    }
     const { rules } = proxy;
+    // First: rules refer to capture slots.
+    const front = frontend === undefined ? undefined : this.#frontend(frontend, sinkFor);
     const compiled = (ruleset: Parameters<typeof compileRules>[0]) =>
       compileRules(ruleset, rules[ruleset], this.#context);
     return {
@@ -199,7 +198,7 @@ class ProxyBuilder {
       name: proxy.name,
       http: proxy.mode === "http",
       state: this.#state,
-      frontend: frontend === undefined ? undefined : this.#frontend(frontend, sinkFor),
+      frontend: front,
       backend: backend === undefined ? undefined : this.#backend(backend),
       rules: {
         connection: compiled("tcp-request connection"),
@@ -218,7 +217,7 @@ class ProxyBuilder {
       inspectDelay: milliseconds(proxy.inspectDelay) ?? 0,
       responseInspectDelay: milliseconds(proxy.responseInspectDelay) ?? 0,
       monitorUri: frontend?.monitorUri === undefined ? undefined : asciiBytes(frontend.monitorUri),
-      monitorFails: this.#anyOf(rules["monitor fail"]),
+      monitorFails: compileAnyOf(rules["monitor fail"], "monitor fail", this.#context),
       statsPage: undefined,
     };
   }
@@ -226,6 +225,7 @@ class ProxyBuilder {
   #frontend(frontend: Frontend, sinkFor: (target: LogTarget) => LogSink): FrontendRuntime {
     const { options } = frontend;
     const has = (name: string) => options.on.has(name);
+    const captures = this.#captures(frontend);
     return {
       config: frontend,
       chooseBackend: this.#chooseBackend(frontend),
@@ -238,32 +238,46 @@ class ProxyBuilder {
       bufferRequest: has("http-buffer-request"),
       ignoreProbes: has("http-ignore-probes"),
       abortOnClose: has("abortonclose"),
-      captureRequest: undefined,
-      captureResponse: undefined,
-      addFields: undefined,
+      captureRequest: captures.request,
+      captureResponse: captures.response,
+      addFields: allOf([
+        addressFields(options),
+        frontend.uniqueIdHeader === undefined
+          ? undefined
+          : bytesField(frontend.uniqueIdHeader, (transaction) =>
+              uniqueIdOf(transaction, this.#world),
+            ),
+      ]),
       keepaliveClients: has("clitcpka") || has("tcpka"),
     };
   }
 
+  /** Captures and the unique id: rules and formats refer to both. */
+  #captures(frontend: Frontend) {
+    const captures = compileCaptures(frontend);
+    const { proxy } = this.#context;
+    proxy?.captures.request.push(...captures.lengths.request);
+    proxy?.captures.response.push(...captures.lengths.response);
+    this.#world.captureLengths[this.#index] = proxy?.captures;
+    if (frontend.uniqueIdFormat !== undefined) {
+      this.#world.uniqueIds[this.#index] = compileLogFormat(
+        frontend.uniqueIdFormat,
+        placed(this.#context, AT_LOG, "unique-id-format"),
+        PLAIN_TEXT,
+      );
+    }
+    return captures;
+  }
+
   #chooseBackend(frontend: Frontend): (transaction: Transaction) => number {
-    const context = placed(
-      this.#context,
-      frontend.mode === "http" ? AT_REQUEST : AT_REQUEST_CONTENT,
-      "use_backend",
-    );
-    const choices = frontend.rules.use_backend.flatMap(({ words }) => {
-      const { before, condition } = splitCondition(words);
-      const test = compileCondition(condition, context);
-      const backend = this.#byName.get(before[0]?.text ?? "");
-      return test === undefined || backend === undefined ? [] : [{ test, backend }];
-    });
+    const chooser = compileUseBackend(frontend.rules.use_backend, this.#byName, this.#context);
     const named = frontend.defaultBackend?.name;
     const own = this.#numbered.backend === undefined ? NONE : this.#index;
     const fallback = named === undefined ? own : (this.#byName.get(named) ?? NONE);
-    if (choices.length === 0) return () => fallback;
+    if (chooser === undefined) return () => fallback;
     return (transaction) => {
-      for (const { test, backend } of choices) if (test(transaction) === PASS) return backend;
-      return fallback;
+      const chosen = chooser(transaction);
+      return chosen === NONE ? fallback : chosen;
     };
   }
 
@@ -295,32 +309,22 @@ class ProxyBuilder {
     });
   }
 
-  #anyOf(
-    lines: ProxySection["rules"]["monitor fail"],
-  ): ((transaction: Transaction) => boolean) | undefined {
-    if (lines.length === 0) return undefined;
-    const context = placed(this.#context, AT_REQUEST, "monitor fail");
-    const conditions = lines.flatMap(({ words }) => {
-      const test = compileCondition(splitCondition(words).condition, context);
-      return test === undefined ? [] : [test];
-    });
-    return (transaction) => conditions.some((test) => test(transaction) === PASS);
-  }
-
   #backend(backend: Backend): BackendRuntime {
     const { options } = backend;
     const has = (name: string) => options.on.has(name);
     const { servers } = this.#state;
-    const balancer = this.#balancer(backend);
-    const balanceKey = () => 0;
+    const balance = compileBalance(backend, servers, this.#context) ?? NOTHING;
+    const persistence = compilePersistence(backend, servers, this.#context);
+    const sendName = backend.sendNameHeader;
+    const names = backend.servers.map(({ name }) => asciiBytes(name));
     return {
       config: backend,
-      dispatcher: new Dispatcher(servers, balancer, balanceKey, this.#plane.waiters),
-      balancer,
-      balanceKey,
-      persist: undefined,
-      persistResponse: undefined,
-      addFields: undefined,
+      dispatcher: new Dispatcher(servers, balance, this.#plane.waiters),
+      persist: persistence.request,
+      persistResponse: persistence.response,
+      addFields: addressFields(options),
+      nameServer:
+        sendName === undefined ? undefined : bytesField(sendName, ({ server }) => names[server]),
       pools: backend.servers.map(({ pool }) => new ServerPool(pool.maxIdle, pool.maxReuse)),
       mode: options.connectionMode,
       reuse: backend.httpReuse,
@@ -333,19 +337,17 @@ class ProxyBuilder {
       retryOn: retryOn(backend.retryOn),
     };
   }
+}
 
-  #balancer(backend: Backend): Balancer {
-    const name = backend.balance[0]?.text.replace(/\(.*/, "") ?? "random";
-    const algorithm = algorithms.find((known) => known.name === name) ?? algorithms[0];
-    if (algorithm === undefined) throw new Error("no balance algorithm");
-    const { random } = this.#world.ports;
-    return algorithm.create(this.#state.servers, {
-      draws: 2,
-      balanceFactor: backend.hashBalanceFactor,
-      allBackups: backend.options.on.has("allbackups"),
-      chance: () => Math.floor(random.next() * 0x100000000),
-    });
-  }
+/** Of a backend whose `balance` was refused: the start is refused as well. */
+const NOTHING: Balance = { choose: () => NONE };
+
+/** `option forwardfor` and `originalto`. */
+function addressFields(options: ProxySection["options"]) {
+  return allOf([
+    options.forwardfor === undefined ? undefined : forwardedFor(options.forwardfor),
+    options.originalto === undefined ? undefined : originalTo(options.originalto),
+  ]);
 }
 
 function errorPages(proxy: ProxySection): ReadonlyMap<number, Uint8Array> {

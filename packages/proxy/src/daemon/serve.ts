@@ -11,15 +11,10 @@ import {
 import type { Bind } from "../core/config/bind-model.ts";
 import type { Config } from "../core/config/model.ts";
 import type { CommandLine } from "./cli.ts";
-import {
-  changeFolder,
-  loadConfiguration,
-  readSources,
-  reportLoaded,
-  StartReport,
-} from "./config-check.ts";
-import { bytesOf, configText } from "./config-host.ts";
+import { changeFolder, loadConfiguration, readSources, reportLoaded } from "./config-check.ts";
+import { bytesOf, configText } from "./config-text.ts";
 import { numberProxies } from "./runtime-build.ts";
+import { StartReport } from "./start-report.ts";
 import { createWorker, statisticsBytes, type Worker } from "./worker.ts";
 
 /** A listening socket, bound: which bind of which frontend it belongs to. */

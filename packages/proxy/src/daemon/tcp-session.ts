@@ -462,9 +462,6 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
   #releaseSlot(): void {
     if (!this.#hasSlot) return;
     this.#hasSlot = false;
-    (this.#backend.backend as BackendRuntime).dispatcher.release(
-      this.transaction.server,
-      this.#plane.now,
-    );
+    (this.#backend.backend as BackendRuntime).dispatcher.release(this.transaction.server);
   }
 }
