@@ -259,6 +259,10 @@ export function buildGarpGroup(
   const block = readBlock(garpGroupTable, statement.body ?? [], diagnostics, { at: keyword.at });
   const garp = block.get("garp_interval");
   const gna = block.get("gna_interval");
+  const named = block.all("interface").map(({ statement: { words } }) => words[1] ?? words[0]);
+  const there = [...named, ...block.lines("interfaces").map(({ words }) => words[0])].filter(
+    (token) => needInterface(context, token.text, token.at, "garp_group"),
+  );
   if (garp === undefined && gna === undefined) {
     if (!block.has("garp_interval")) {
       diagnostics.error(
@@ -269,10 +273,8 @@ export function buildGarpGroup(
     }
     return undefined;
   }
-  const named = block.all("interface").map(({ statement: { words } }) => words[1] ?? words[0]);
   const interfaces: string[] = [];
-  for (const token of [...named, ...block.lines("interfaces").map(({ words }) => words[0])]) {
-    if (!needInterface(context, token.text, token.at, "garp_group")) continue;
+  for (const token of there) {
     if (taken.has(token.text)) {
       diagnostics.error(
         "config/duplicate",
