@@ -10,7 +10,6 @@ export type Classic = {
 };
 
 export const LD_W = 0x20;
-export const LD_H = 0x28;
 export const LD_B = 0x30;
 export const LD_B_IND = 0x50;
 export const LDX_MSH = 0xb1;

@@ -73,12 +73,6 @@ export function netlinkSocketAddress(port: number, groups: number): Uint8Array {
   return bytes;
 }
 
-/** The port of a sockaddr_nl; 0 is the kernel, -1 none. */
-export function readNetlinkPort(bytes: Uint8Array): number {
-  if (bytes.length < 12) return -1;
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, LITTLE_ENDIAN);
-}
-
 /** sockaddr_un. A leading `@` stands for the abstract name space. Undefined when the path is empty or too long (107 bytes). */
 export function unixDatagramAddress(path: string): Uint8Array | undefined {
   const name = new TextEncoder().encode(path);

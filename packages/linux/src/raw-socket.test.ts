@@ -2,9 +2,23 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import process from "node:process";
 import { after, before, describe, test } from "node:test";
-import { formatAddress, type IpAddress, internetChecksum, ip } from "@ha/base";
+import { formatAddress, type IpAddress, ip } from "@ha/base";
+import { packetEnds } from "./ip-packet.ts";
 import { openVrrpSocket } from "./raw-socket.ts";
 import type { SystemError } from "./system-error.ts";
+import {
+  advert,
+  broken,
+  capturedAdverts,
+  GROUP4,
+  GROUP6,
+  HERE,
+  HERE6,
+  pass,
+  router,
+  THERE,
+  THERE6,
+} from "./testing/advert-fixture.ts";
 import { TwoHosts, until, whyNoNamespace } from "./testing/network-fixture.ts";
 import type {
   FilterRouter,
@@ -13,13 +27,6 @@ import type {
   VrrpSocket,
   VrrpSocketOptions,
 } from "./vrrp-transport.ts";
-
-const GROUP4 = ip("224.0.0.18");
-const GROUP6 = ip("ff02::12");
-const HERE = ip("192.0.2.1");
-const THERE = ip("192.0.2.2");
-const HERE6 = ip("fe80::1");
-const THERE6 = ip("fe80::2");
 
 describe("VRRP sockets of the kernel", { skip: whyNoNamespace() }, () => {
   let hosts: TwoHosts;
@@ -240,6 +247,55 @@ describe("VRRP sockets of the kernel", { skip: whyNoNamespace() }, () => {
     peer.socket.close();
   });
 
+  // Goal: the filter refuses nothing that keepalived sends. Method: its captured adverts, put on the wire once more.
+  test("every captured advert of the real keepalived passes the filter, and a bit flipped in it does not", async () => {
+    for (const [name, more] of [
+      ["v2-pass-multicast", { authentication: { pass: pass("YourPassword") } }],
+      ["v2-noauth-unicast", { authentication: "none" }],
+      ["v2-ah-multicast", { authentication: "ah", checksums: [] }],
+      ["hmac-v2-multicast", { authentication: "none" }],
+      ["v3-multicast-100ms", { version: 3, checksums: ["pseudo"] }],
+      ["v3-vmac", { version: 3, checksums: ["pseudo"] }],
+      ["v3-checksum-as-v2", { version: 3, checksums: ["plain"] }],
+      ["hmac-v3-multicast", { version: 3, checksums: ["pseudo"] }],
+      ["v3-ipv6-multicast", { version: 3, checksums: ["pseudo"] }],
+    ] as const satisfies readonly (readonly [string, Partial<FilterRouter>])[]) {
+      const packets = capturedAdverts(name);
+      assert.ok(packets.length >= 2, name);
+      const family = (packets[0]?.[0] ?? 0) >> 4 === 6 ? 6 : 4;
+      const filter: KernelFilter = {
+        ownAddresses: [ip("192.168.10.2"), ip("fe80::10:2")],
+        routers: [router({ vrid: 51, version: 2, ...more })],
+      };
+      if (family === 6) {
+        const source = formatAddress(packetEnds(packets[0] ?? new Uint8Array()).source);
+        hosts.there(`ip addr add ${source}/64 dev b0 nodad`);
+      }
+      const { socket, heard } = socketHere({ family, filter, authenticationHeader: true });
+      const peer = socketThere(family);
+      // Unicast ones go to the group instead, which their sums do not cover.
+      const send = (packet: Uint8Array): SystemError | undefined => {
+        const copy = packet.slice();
+        if (name.includes("unicast")) copy.set(GROUP4.bytes, 16);
+        return peer.socket.sendPacket(copy);
+      };
+      for (const packet of packets) assert.equal(send(packet), undefined, name);
+      socket.drain();
+      assert.equal(heard.length, packets.length, `${name}: ${[...socket.rejected().total]}`);
+      assert.deepEqual([...socket.rejected().total], [], name);
+      if (!name.includes("-ah-")) {
+        const flipped = (packets[0] ?? new Uint8Array()).slice();
+        const at = (family === 4 ? 20 : 40) + 2;
+        flipped[at] = (flipped[at] ?? 0) ^ 4;
+        send(flipped);
+        socket.drain();
+        assert.deepEqual([...socket.rejected().total], [["checksum", 1]], name);
+      }
+      socket.close();
+      peer.socket.close();
+    }
+  });
+
   test("without eBPF a classic filter on our own socket refuses what it can", async () => {
     const filter: KernelFilter = {
       ownAddresses: [ip("192.0.2.77"), ip("fe80::77")],
@@ -433,60 +489,3 @@ describe("VRRP sockets of the kernel", { skip: whyNoNamespace() }, () => {
     );
   });
 });
-
-function router(
-  options: Partial<FilterRouter> & Pick<FilterRouter, "vrid" | "version">,
-): FilterRouter {
-  return { minTtl: 255, maxTtl: 255, authentication: "any", checksums: ["plain"], ...options };
-}
-
-function pass(text: string): Uint8Array {
-  const bytes = new Uint8Array(8);
-  bytes.set(new TextEncoder().encode(text).subarray(0, 8));
-  return bytes;
-}
-
-function broken(bytes: Uint8Array, at: number, value: number): Uint8Array {
-  const copy = bytes.slice();
-  copy[at] = value;
-  return copy;
-}
-
-/** Adverts by hand, so that this suite does not depend on the codec that it will carry. */
-function advert(options: {
-  vrid: number;
-  version?: 2 | 3;
-  family?: 4 | 6;
-  addresses?: number;
-  pass?: string;
-  pseudo?: boolean;
-  source?: IpAddress;
-  destination?: IpAddress;
-}): Uint8Array {
-  const { vrid, version = 2, family = 4, addresses = 1 } = options;
-  const size = family === 4 ? 4 : 16;
-  const bytes = new Uint8Array(8 + addresses * size + (version === 2 ? 8 : 0));
-  bytes.set([(version << 4) | 1, vrid, 100, addresses, 0, version === 2 ? 1 : 100]);
-  for (let i = 0; i < addresses; i++) bytes[8 + i * size + size - 1] = i + 1;
-  if (options.pass !== undefined) {
-    bytes[4] = 1;
-    bytes.set(pass(options.pass), bytes.length - 8);
-  }
-  const destination = options.destination ?? (family === 4 ? GROUP4 : GROUP6);
-  const source = options.source ?? (family === 4 ? THERE : THERE6);
-  const pseudo = [
-    ...source.bytes,
-    ...destination.bytes,
-    ...(family === 4 ? [] : [0, 0]),
-    ...(family === 4 ? [0, 112] : []),
-    bytes.length >> 8,
-    bytes.length & 0xff,
-    ...(family === 4 ? [] : [0, 0, 0, 112]),
-  ];
-  const sum =
-    version === 3 && options.pseudo !== false
-      ? internetChecksum(Uint8Array.from(pseudo), bytes)
-      : internetChecksum(bytes);
-  new DataView(bytes.buffer).setUint16(6, sum);
-  return bytes;
-}
