@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { haproxyReferencePage } from "@ha/proxy/core";
 import { ownKeywordsTable, referencePage } from "@ha/vrrpd/core";
 
 /** A file, or a file with a marked stretch in it, that is made from keyword tables. */
@@ -12,6 +13,7 @@ export interface GeneratedPage {
 export async function generatedPages(): Promise<GeneratedPage[]> {
   return [
     { path: "docs/keepalived-conf.md", wanted: referencePage() },
+    { path: "docs/haproxy-cfg.md", wanted: haproxyReferencePage() },
     withStretch("README.md", "own-keywords", ownKeywordsTable()),
   ];
 }

@@ -479,6 +479,8 @@ function hintOf({ hint }: Diagnostic): string | undefined {
 
 /** A fetch or converter that HAProxy has and we do not yet, said in plain words. */
 function unknownHere({ severity, message }: Diagnostic): string | undefined {
+  const empty = /^'([^']+)' is not supported: it never finds a value$/.exec(message);
+  if (empty !== null) return `the sample fetch '${empty[1]}'`;
   if (severity !== "error") return undefined;
   const match = /^unknown (fetch method|converter) '([^']+)'/.exec(message);
   if (match === null) return undefined;
@@ -500,8 +502,8 @@ function warnRule({ message, code }: Diagnostic, at: Position, { findings }: Rea
   findings.warnPlain(
     "config/no-pattern",
     at,
-    `parsing acl keyword '${bare[1]}' :\n  no pattern to match against were provided, so this ACL will never match.\n  If this is what you intended, please add '--' to get rid of this warning.\n  If you intended to match only for existence, please use '-m found'.\n  If you wanted to force an int to match as a bool, please use '-m bool'.\n`,
-    `[${at.file}:${at.line}]`,
+    `parsing acl keyword '${bare[1]}' :\n  no pattern to match against were provided, so this ACL will never match.\n  If this is what you intended, please add '--' to get rid of this warning.\n  If you intended to match only for existence, please use '-m found'.\n  If you wanted to force an int to match as a bool, please use '-m bool'.`,
+    `In [${at.file}:${at.line}].`,
   );
 }
 
