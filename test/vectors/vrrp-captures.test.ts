@@ -201,7 +201,7 @@ test("the encoder's own HMAC and AH adverts are admitted, each of them", () => {
     const admission = new Admission(digests);
     const utc = (): Micros => micros(1_800_000_000_123_456);
     for (let i = 0; i < 5; i++) {
-      const context = { router, from, usesOldChecksum: () => false };
+      const context = { router, from, usesOldChecksum: () => false, heardAhSequence: () => 0 };
       const [packet] = encoder.encode(context, { priority: 200, kind: "regular", utc });
       assert.ok(packet !== undefined);
       const result = admission.admit(router, packet, { source: elsewhere(router), utc });

@@ -42,6 +42,14 @@ export function vridOf({ protocol, bytes }: IncomingPacket): number | undefined 
   return bytes[protocol === PROTOCOL_AH ? AH_SIZE + 1 : 1];
 }
 
+/** The priority that a packet claims, unverified; undefined when it is too short to have one. */
+export function priorityOf({
+  protocol,
+  bytes,
+}: Pick<IncomingPacket, "protocol" | "bytes">): number | undefined {
+  return bytes[protocol === PROTOCOL_AH ? AH_SIZE + 2 : 2];
+}
+
 /**
  * Decides whether a packet is obeyed: what RFC 9568 §7.1 asks, and what only the configuration knows. Its memory is
  * that of the senders: sequences against replay, the form of checksum they use, and the bytes that came last, since
@@ -53,6 +61,7 @@ export class Admission {
   readonly #hmacSequences = new Map<string, Sequence>();
   readonly #ahSequences = new Map<string, number>();
   readonly #oldChecksum = new Set<string>();
+  #heardAhSequence = 0;
 
   constructor(digests: Digests) {
     this.#digests = digests;
@@ -66,6 +75,11 @@ export class Admission {
   /** Whether this peer sums version 3 as old keepalived does for unicast, with the multicast group. */
   usesOldChecksum(peer: IpAddress): boolean {
     return this.#oldChecksum.size > 0 && this.#oldChecksum.has(formatAddress(peer));
+  }
+
+  /** The highest AH sequence number of a genuine advert: a router that starts to speak goes on from it. */
+  get heardAhSequence(): number {
+    return this.#heardAhSequence;
   }
 
   /** @param source Our own source address. */
@@ -189,6 +203,7 @@ export class Admission {
     const restarted =
       admitted.value.advert.priority < router.priority && admitted.value.advert.priority > 0;
     if (last !== undefined && opened.value <= last && !restarted) return fail("ah-replay");
+    this.#heardAhSequence = Math.max(this.#heardAhSequence, opened.value);
     remember(this.#ahSequences, name, opened.value, slotsOf(router));
     return admitted;
   }

@@ -30,6 +30,8 @@ export interface EncodeContext {
   readonly from: IpAddress;
   /** Whether this unicast peer sums version 3 in the old way. */
   readonly usesOldChecksum: (peer: IpAddress) => boolean;
+  /** The highest AH sequence number heard: all routers count on from one another. */
+  readonly heardAhSequence: () => number;
 }
 
 /**
@@ -111,7 +113,7 @@ export class AdvertEncoder {
   }
 
   #seal(
-    { router, from }: EncodeContext,
+    { router, from, heardAhSequence }: EncodeContext,
     bytes: Uint8Array,
     packet: OutgoingPacket,
     utc: Micros,
@@ -121,7 +123,8 @@ export class AdvertEncoder {
     if (authentication.type === "ah") {
       const identification = (this.#identification++ % 0xffff) + 1;
       const { to, ttl } = packet;
-      const sequence = ++this.#ahSequence >>> 0;
+      this.#ahSequence = Math.max(this.#ahSequence, heardAhSequence()) + 1;
+      const sequence = this.#ahSequence >>> 0;
       const header = { from, to, identification, ttl };
       const sealed = sealWithAh(bytes, header, { key: authentication.key, sequence, digests });
       return { ...packet, protocol: PROTOCOL_AH, identification, bytes: sealed };

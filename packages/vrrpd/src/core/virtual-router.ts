@@ -501,6 +501,7 @@ export class VirtualRouter {
       router: this.#router,
       from: this.#standing.source,
       usesOldChecksum: (peer) => this.#admission.usesOldChecksum(peer),
+      heardAhSequence: () => this.#admission.heardAhSequence,
     };
   }
 }

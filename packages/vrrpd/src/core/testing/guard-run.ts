@@ -1,4 +1,5 @@
 import { type Micros, micros, milliseconds, type Timer } from "@ha/base";
+import { priorityOf, vridOf } from "../admission.ts";
 import type { PreparedAdverts } from "../advert-encoder.ts";
 import type { IncomingPacket } from "../ports.ts";
 import { PRIORITY_LEAVING } from "../router.ts";
@@ -36,8 +37,8 @@ export class GuardRun {
   }
 
   heard(packet: IncomingPacket): void {
-    if (!this.leaving || this.#yielding || packet.bytes[2] === PRIORITY_LEAVING) return;
-    if (packet.bytes[1] !== this.seat.settings.vrid || packet.ttl !== 255) return;
+    if (!this.leaving || this.#yielding || priorityOf(packet) === PRIORITY_LEAVING) return;
+    if (vridOf(packet) !== this.seat.settings.vrid || packet.ttl !== 255) return;
     this.#yielding = true;
     this.#timer?.cancel();
     this.#timer = this.#lan.clock.after(milliseconds(10), () => this.letGo());

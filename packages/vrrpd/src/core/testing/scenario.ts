@@ -9,6 +9,7 @@ import {
   PRIORITY_LEAVING,
   type Router,
 } from "../router.ts";
+import { skewTime } from "../transition.ts";
 import type { SimHost } from "./sim-host.ts";
 import { CALM, SimLan } from "./sim-lan.ts";
 
@@ -84,8 +85,11 @@ function addHosts(lan: SimLan, machine: typeof step | undefined): void {
   const version = random.next() < 0.5 ? 2 : 3;
   const family = version === 3 && random.next() < 0.3 ? 6 : 4;
   const interval =
-    version === 2 ? seconds(1) : milliseconds(pick(random, [1000, 1000, 1000, 2000, 500]));
+    version === 2
+      ? seconds(1)
+      : milliseconds(pick(random, [1000, 1000, 1000, 1000, 2000, 2000, 500, 100]));
   const hmac = random.next() < 0.1;
+  const ah = version === 2 && !hmac && random.next() < 0.1;
   const nopreempt = random.next() < 0.25;
   const preemptDelay =
     !nopreempt && random.next() < 0.15 ? seconds(random.between(1, 10)) : micros(0);
@@ -112,9 +116,11 @@ function addHosts(lan: SimLan, machine: typeof step | undefined): void {
       skipCheckAddresses: false,
       addresses: [ip(family === 4 ? "192.0.2.100" : "2001:db8::100")],
       authentication:
-        version === 2 && !hmac && random.next() < 2
-          ? { type: "pass", password: new Uint8Array([1, 2, 3, 4]) }
-          : { type: "none" },
+        version === 3 || hmac
+          ? { type: "none" }
+          : ah
+            ? { type: "ah", key: new Uint8Array([5, 6, 7]) }
+            : { type: "pass", password: new Uint8Array([1, 2, 3, 4]) },
       hmac: hmac
         ? {
             keys: new Map([[1, new Uint8Array(32).fill(7)]]),
@@ -422,8 +428,16 @@ function replayFarewell(lan: SimLan): void {
   );
   const [seat] = host?.seats ?? [];
   if (host === undefined || seat === undefined || seat.settings.hmac !== undefined) return;
+  if (seat.settings.authentication.type === "ah") return;
   lan.checks.attackedAt = lan.clock.now();
-  if (host.options.kind === "keepalived" || !host.running) lan.disturb("replay");
+  // Who has less skew than the answer is under way cannot wait for it.
+  const hasty = lan.hosts.some(
+    (other) => skewTime(seat.settings, other.priority, seat.settings.interval) < milliseconds(2),
+  );
+  if (hasty || host.options.kind === "keepalived" || !host.running) {
+    lan.disturb("replay");
+    lan.checks.hostDisturbed(host);
+  }
   const packet = genuine(seat.settings, { priority: PRIORITY_LEAVING, from: seat.source });
   for (const to of lan.hosts) lan.inject(to, 0, packet);
 }

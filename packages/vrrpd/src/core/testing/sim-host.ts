@@ -1,4 +1,5 @@
 import { type IpAddress, type Micros, micros, milliseconds, seconds } from "@ha/base";
+import { priorityOf } from "../admission.ts";
 import type { Sequences } from "../advert-encoder.ts";
 import { step } from "../machine.ts";
 import type { IncomingPacket, OutgoingPacket, Ports } from "../ports.ts";
@@ -385,7 +386,7 @@ export class SimHost {
   }
 
   send(seat: SimSeat, packet: OutgoingPacket): void {
-    if (packet.bytes[2] === PRIORITY_LEAVING && packet.protocol === 112) {
+    if (priorityOf(packet) === PRIORITY_LEAVING) {
       this.lastFarewell = this.#lan.clock.now();
     } else if (this.staleAdverts !== undefined) {
       this.staleAdverts++;

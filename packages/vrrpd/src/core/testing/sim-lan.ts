@@ -1,5 +1,6 @@
-import { type Micros, micros, milliseconds, type Random, seededRandom } from "@ha/base";
+import { type Micros, micros, type Random, seededRandom } from "@ha/base";
 import { SimClock } from "@ha/base/testing";
+import { priorityOf } from "../admission.ts";
 import type { IncomingPacket, OutgoingPacket } from "../ports.ts";
 import type { Report } from "../report.ts";
 import { SafetyChecks } from "./safety-checks.ts";
@@ -116,7 +117,7 @@ export class SimLan {
 
   transmit(from: SimHost, seat: SimSeat, packet: OutgoingPacket): void {
     this.#packets++;
-    this.note("send", from.index * 1000 + (packet.bytes[2] ?? 0));
+    this.note("send", from.index * 1000 + (priorityOf(packet) ?? 0));
     const { random, clock } = this;
     const { loss, duplication, minDelay, maxDelay } = this.#weather;
     const span = maxDelay - minDelay;
@@ -192,6 +193,3 @@ export class SimLan {
 
 /** Of one run: one bug is found again and again. */
 const MOST_VIOLATIONS = 20;
-
-/** The longest a packet is under way in calm weather. */
-export const CALM_DELAY = milliseconds(1);
