@@ -7,7 +7,6 @@ import { FETCHES } from "../sample/fetches/table.ts";
 import {
   ADDR,
   ANY,
-  BIN,
   BOOL,
   createSample,
   IPV4,
@@ -108,8 +107,6 @@ function defaultMethod({ type }: Expression): MatchMethod | undefined {
     case STR:
     case METH:
       return "str";
-    case BIN:
-      return "bin";
     default:
       return undefined;
   }

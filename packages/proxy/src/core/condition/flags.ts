@@ -28,7 +28,15 @@ export function readFlags(words: readonly Token[], context: CompileContext): Acl
       at++;
       break;
     }
-    if (!/^-[imnfMu]$/.test(word.text)) break;
+    if (!word.text.startsWith("-") || word.text === "-") break;
+    if (!/^-[imnfMu]$/.test(word.text)) {
+      return refuse(
+        context,
+        word,
+        `'${word.text}' is not a valid ACL option`,
+        "write '--' before a pattern that begins with '-'",
+      );
+    }
     const value = words[at + 1];
     switch (word.text) {
       case "-i":

@@ -1,16 +1,8 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, test } from "node:test";
-import { createConfigHost, resolveNames } from "../../daemon/config-host.ts";
+import { test } from "node:test";
 import { numberProxies } from "../../daemon/runtime-build.ts";
-import { createWorldPorts } from "../../daemon/world-ports.ts";
-import { readConfig } from "../config/load.ts";
-import type { Config } from "../config/model.ts";
 import { createProxyState } from "../server/proxy-state.ts";
+import { ask, DEFAULTS, nodePorts, runHaproxy, withoutHaproxy } from "./haproxy-runner.test.ts";
 import {
   createTestWorld,
   findings,
@@ -22,9 +14,6 @@ import {
 // Goal: a sample expression gives what the real haproxy gives.
 // Method: one haproxy with a `return lf-string` rule for each expression; the same request goes to it and to our own
 // compiled expression. Values that depend on the moment or the process are left out.
-
-const haproxy = spawnSync("haproxy", ["-v"], { encoding: "utf8" });
-const skip = haproxy.status === 0 ? false : "haproxy is not installed";
 
 const HEADERS = [
   "Host: Example.com:8080",
@@ -321,26 +310,17 @@ const DIFFERENT: ReadonlySet<string> = new Set([
   "str(1e1000000000),json_query('$')",
 ]);
 
-test("sample expressions give what haproxy gives", { skip }, async () => {
-  const folder = mkdtempSync(join(tmpdir(), "ha-samples-"));
-  after(() => rmSync(folder, { recursive: true }));
-  const port = await freePort();
-  const file = join(folder, "samples.cfg");
-  writeFileSync(file, configuration(port));
-  const check = spawnSync("haproxy", ["-c", "-f", file], { encoding: "utf8" });
-  assert.equal(check.status, 0, check.stderr);
-  const child = spawn("haproxy", ["-db", "-f", file], { stdio: "ignore" });
+test("sample expressions give what haproxy gives", { skip: withoutHaproxy }, async () => {
+  const haproxy = await runHaproxy(configuration());
   try {
-    await untilOpen(port);
-    const proxies = numberProxies(await load(file)).map(({ frontend, backend }, index) =>
+    const proxies = numberProxies(haproxy.config).map(({ frontend, backend }, index) =>
       createProxyState(index, frontend, backend),
     );
-    const world = createTestWorld({ ports: nodePorts(), proxies });
-    const context = testContext(world);
+    const context = testContext(createTestWorld({ ports: nodePorts(), proxies }));
     const wrong: string[] = [];
     for (const [i, expression] of EXPRESSIONS.entries()) {
       const request = requestFor(i);
-      const expected = await ask(port, request);
+      const { body: expected } = await ask(haproxy.port, request);
       const transaction = testTransaction(request);
       transaction.session.source.address.set([127, 0, 0, 1]);
       transaction.session.destination.address.set([127, 0, 0, 1]);
@@ -359,101 +339,26 @@ test("sample expressions give what haproxy gives", { skip }, async () => {
     assert.deepEqual(wrong, []);
     assert.deepEqual(findings(context), []);
   } finally {
-    child.kill("SIGTERM");
+    haproxy.stop();
   }
 });
-
-async function load(file: string): Promise<Config> {
-  const pending = readConfig([{ name: file, text: readFileSync(file, "latin1") }], {
-    host: createConfigHost(),
-    environment: new Map(),
-    commandLine: { maxconn: undefined, ignoreUnresolved: false },
-    noServerVerify: false,
-    diagnosticMode: false,
-    version: "3.5.0",
-    features: new Map(),
-    enabled: new Set(),
-    sslLibrary: "OpenSSL 3.0.0",
-  });
-  await resolveNames(pending.names);
-  const { config, findings: found } = pending.finish();
-  assert.ok(config !== undefined, JSON.stringify(found.list));
-  return config;
-}
 
 function requestFor(i: number): string {
   return `GET /${i}?a=1&b=two;c=3 HTTP/1.1\r\n${HEADERS.join("\r\n")}\r\n\r\n`;
 }
 
-function configuration(port: number): string {
+function configuration(): string[] {
   const rules = EXPRESSIONS.map((expression, i) => {
     const text = `%[${expression}]`.replaceAll("'", `'"'"'`);
     return `  http-request return status 200 content-type text/plain lf-string '${text}' if { path /${i} }`;
   });
   return [
-    "defaults",
-    "  mode http",
-    "  timeout client 5s",
-    "  timeout server 5s",
-    "  timeout connect 5s",
+    ...DEFAULTS,
     "frontend f",
-    `  bind 127.0.0.1:${port}`,
+    "  bind 127.0.0.1:PORT",
     ...rules,
     "backend f2",
     "  server s1 127.0.0.1:1 maxconn 10 maxqueue 5",
     "  server s2 127.0.0.1:1 weight 7 maxconn 20 maxqueue 5",
-    "",
-  ].join("\n");
-}
-
-function nodePorts() {
-  return createWorldPorts({
-    thread: 1,
-    environment: new Map(),
-    wallTime: () => 1_700_000_000_000,
-    isStopping: () => false,
-    debug: () => undefined,
-  });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  assert.ok(typeof address === "object" && address !== null);
-  await new Promise((resolve) => server.close(resolve));
-  return address.port;
-}
-
-async function untilOpen(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, "127.0.0.1", () => {
-        socket.destroy();
-        resolve(true);
-      });
-      socket.on("error", () => resolve(false));
-    });
-    if (open) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error("haproxy did not open its port");
-}
-
-/** The body of the answer, one character a byte. */
-function ask(port: number, request: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1", () => socket.write(Buffer.from(request, "latin1")));
-    let text = "";
-    socket.on("error", reject);
-    socket.on("data", (data) => {
-      text += data.toString("latin1");
-      const end = text.indexOf("\r\n\r\n");
-      const length = /content-length: (\d+)/.exec(text)?.[1];
-      if (end === -1 || length === undefined || text.length < end + 4 + Number(length)) return;
-      resolve(text.slice(end + 4, end + 4 + Number(length)));
-      socket.destroy();
-    });
-    socket.on("close", () => reject(new Error("closed without an answer")));
-  });
+  ];
 }

@@ -37,7 +37,8 @@ function run(
   const texts = [statusText(state, settings)];
   events.forEach((event, i) => {
     const at = seconds(i + 1);
-    const full = typeof event === "string" ? { type: "check", result: event, at } : { ...event, at };
+    const full =
+      typeof event === "string" ? { type: "check", result: event, at } : { ...event, at };
     const step = stepHealth(settings, state, full as HealthEvent);
     state = step.state;
     actions.push(...step.actions);
@@ -49,7 +50,10 @@ function run(
 test("a server starts up with so little health that its first failed check takes it down", () => {
   const { texts, actions } = run(["fail"]);
   assert.deepEqual(texts, ["UP 1/3", "DOWN"]);
-  assert.deepEqual(actions.map(({ type }) => type), ["publish", "log", "redistribute"]);
+  assert.deepEqual(
+    actions.map(({ type }) => type),
+    ["publish", "log", "redistribute"],
+  );
 });
 
 test("later it takes fall failed checks in a row, and rise good ones to come back", () => {
@@ -117,7 +121,12 @@ test("weight grows with slowstart and is whole at its end", () => {
 });
 
 test("errors in traffic count only in a row, and then do what on-error says", () => {
-  const observing: HealthSettings = { ...SETTINGS, observe: "layer7", errorLimit: 2, onError: "mark-down" };
+  const observing: HealthSettings = {
+    ...SETTINGS,
+    observe: "layer7",
+    errorLimit: 2,
+    onError: "mark-down",
+  };
   const bad = { type: "observed", good: false } as HealthEvent;
   const good = { type: "observed", good: true } as HealthEvent;
   assert.equal(run(["pass", "pass", bad, good, bad], observing).texts.at(-1), "UP");
@@ -131,20 +140,43 @@ test("an agent's weight, drain and down are its own, and up ends down", () => {
   const report = (fields: object): HealthEvent =>
     ({
       type: "agent",
-      report: { state: undefined, admin: undefined, weightPercent: undefined, maxconn: undefined, reason: "", ...fields },
+      report: {
+        state: undefined,
+        admin: undefined,
+        weightPercent: undefined,
+        maxconn: undefined,
+        reason: "",
+        ...fields,
+      },
     }) as HealthEvent;
   assert.equal(run([report({ weightPercent: 50 })], settings).state.weight, 5);
   assert.equal(run(["pass", "pass", report({ admin: "drain" })], settings).texts.at(-1), "DRAIN");
-  assert.equal(run(["pass", "pass", report({ state: "down" })], settings).texts.at(-1), "DOWN (agent)");
-  assert.equal(run(["pass", "pass", report({ state: "down" }), report({ state: "up" })], settings).texts.at(-1), "UP");
+  assert.equal(
+    run(["pass", "pass", report({ state: "down" })], settings).texts.at(-1),
+    "DOWN (agent)",
+  );
+  assert.equal(
+    run(["pass", "pass", report({ state: "down" }), report({ state: "up" })], settings).texts.at(
+      -1,
+    ),
+    "UP",
+  );
 });
 
 test("a server that tracks goes down, drains and comes back with the one it tracks", () => {
   const settings: HealthSettings = { ...SETTINGS, checked: false };
   const tracked = run(["fail"]).state;
-  const down = stepHealth(settings, initialHealth(settings, micros(0)), { type: "tracked", tracked, at: seconds(1) });
+  const down = stepHealth(settings, initialHealth(settings, micros(0)), {
+    type: "tracked",
+    tracked,
+    at: seconds(1),
+  });
   assert.equal(isUsable(down.state), false);
-  const up = stepHealth(settings, down.state, { type: "tracked", tracked: run(["pass"]).state, at: seconds(2) });
+  const up = stepHealth(settings, down.state, {
+    type: "tracked",
+    tracked: run(["pass"]).state,
+    at: seconds(2),
+  });
   assert.ok(isUsable(up.state));
 });
 
@@ -160,7 +192,12 @@ test("whatever happens, health stays between 0 and rise+fall-1 and a stopped ser
     }),
     fc.constant({ type: "tick" }),
   );
-  const settings: HealthSettings = { ...SETTINGS, observe: "layer4", errorLimit: 2, slowstart: seconds(3) };
+  const settings: HealthSettings = {
+    ...SETTINGS,
+    observe: "layer4",
+    errorLimit: 2,
+    slowstart: seconds(3),
+  };
   fc.assert(
     fc.property(fc.array(event, { maxLength: 40 }), (events) => {
       const { state } = run(events as Parameters<typeof run>[0], settings);
