@@ -10,8 +10,9 @@ import {
   SystemError,
 } from "@ha/linux";
 import type { LoadedConfig } from "../core/config/load.ts";
-import type { Config, Globals } from "../core/config/model.ts";
+import type { Config, Globals, NotifyScript } from "../core/config/model.ts";
 import type { Digests } from "../core/ports.ts";
+import { AdvertBeacons } from "./advert-beacon.ts";
 import { sayReady } from "./background.ts";
 import type { CliOptions } from "./cli.ts";
 import { linuxConfigHost } from "./config-host.ts";
@@ -24,11 +25,15 @@ import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { Log } from "./log.ts";
 import { openLog } from "./log-setup.ts";
 import { MonotonicClock } from "./monotonic-clock.ts";
-import type { NotifyContext } from "./notifier.ts";
+import { type NotifyContext, scriptCommand } from "./notifier.ts";
 import { NotifyFifo } from "./notify-fifo.ts";
+import { describe, firstLines } from "./notify-queue.ts";
 import { type PidFile, pidFilePaths, takePidFile } from "./pid-file.ts";
 import { readConfig } from "./read-config.ts";
+import { ReloadTime } from "./reload-time.ts";
 import { Runtime } from "./runtime.ts";
+import { applyScheduling } from "./scheduling.ts";
+import { type RunningScript, runScript } from "./script-runner.ts";
 import { Mailer } from "./smtp-alert.ts";
 import type { DaemonStatus } from "./status.ts";
 
@@ -79,6 +84,10 @@ class Daemon {
 
   async run(first: LoadedConfig | undefined): Promise<number> {
     const log = this.#log;
+    process.on("uncaughtException", (error) => this.#crash(error));
+    process.on("unhandledRejection", (error) => this.#crash(error));
+    for (const option of this.#options.unsupported)
+      log.warning(`option ${option} is not supported`);
     log.info(`Starting Keepalived v2.4.3 compatible vrrpd (Node.js ${process.version})`);
     log.info(`Running on Linux ${release()}`);
     log.info(
@@ -141,7 +150,10 @@ class Daemon {
         : { eventBufferBytes: globals.vrrp_netlink_monitor_rcv_bufs }),
     });
     log.detail("Registering Kernel netlink reflector");
+    applyScheduling(globals, log);
+    await this.#runOnce("startup_script", globals.startup_script, globals.startup_script_timeout);
     const guard = await this.#openGuard(config);
+    const beacons = globals.vrrp_timer_thread ? new AdvertBeacons(log) : undefined;
     const record = globals.vrrp_address_record ? this.#openRecord() : undefined;
     await record?.removeForgotten(network, config);
     const notify = await this.#notifyContext(globals);
@@ -158,9 +170,12 @@ class Daemon {
       inheritedScripts: guard?.inheritedScripts ?? {},
       hooks: {
         onReport: (instance, report) => {
-          if (report.type === "effective-priority") guard?.refresh(instance);
+          if (report.type !== "effective-priority") return;
+          guard?.refresh(instance);
+          beacons?.refresh(instance);
         },
         onHeld: (instance, held) => {
+          if (!held) beacons?.stop(instance);
           guard?.onHeld(instance, held);
           record?.onHeld(instance, held);
         },
@@ -169,9 +184,12 @@ class Daemon {
             guard?.onAdvert(instance);
             record?.onAdvert(instance);
           }
-          return false;
+          return beacons?.onSend(instance, packet) ?? false;
         },
-        onChanged: (instance) => guard?.refresh(instance),
+        onChanged: (instance) => {
+          guard?.refresh(instance);
+          beacons?.refresh(instance);
+        },
         mayResume: (instance) => this.#mayResume(instance, guard, record),
         isKept: (instance) => guard?.isLeaving(instance) ?? false,
       },
@@ -198,7 +216,17 @@ class Daemon {
     this.#service.notify({ READY: 1, MAINPID: guard?.pid ?? process.pid, STATUS: "running" });
     sayReady(process.env, ExitCode.ok);
     this.#feedWatchdog();
+    if (this.#options.dumpConfigToLog) await this.#dumpToLog(runtime);
+    const fifoScripts = this.#startFifoScripts(globals);
+    const reloadTime =
+      globals.reload_time_file === undefined
+        ? undefined
+        : new ReloadTime(globals.reload_time_file, globals.reload_repeat, () => {
+            log.info("reload_time_file says that it is time");
+            void this.#reload();
+          });
     await ended;
+    reloadTime?.close();
 
     log.info("Stopping");
     this.#service.notify({ STOPPING: 1 });
@@ -206,6 +234,8 @@ class Daemon {
       keepAddresses: this.#options.keepAddresses,
       limit: runtime.config.globals.child_wait_time,
     });
+    beacons?.close();
+    for (const script of fifoScripts) script.stop();
     await dumps.idle();
     if (!this.#options.keepAddresses) await record?.close();
     runtime.close();
@@ -213,8 +243,48 @@ class Daemon {
     network.close();
     for (const fifo of notify.fifos) fifo.close();
     this.#watchdog?.cancel();
+    await this.#runOnce(
+      "shutdown_script",
+      runtime.config.globals.shutdown_script,
+      runtime.config.globals.shutdown_script_timeout,
+    );
     log.info("Stopped");
     return ExitCode.ok;
+  }
+
+  /** `startup_script`, `shutdown_script`: waited for, up to their limit. */
+  async #runOnce(kind: string, script: NotifyScript | undefined, limit: Micros): Promise<void> {
+    if (script === undefined) return;
+    // A daemon that the guard started again goes on, and does not begin.
+    if (kind === "startup_script" && process.env["VRRPD_GUARD_FD"] !== undefined) return;
+    const { outcome, output } = await runScript(scriptCommand(script, []), limit).done;
+    const problem = describe(outcome);
+    const said = firstLines(output);
+    if (problem === undefined) this.#log.info(`${kind} succeeded`);
+    else this.#log.warning(`${kind} ${problem}${said === "" ? "" : `: ${said}`}`);
+  }
+
+  /** `notify_fifo_script`: reads the FIFO whose name is its last argument, as long as we run. */
+  #startFifoScripts(globals: Globals): readonly RunningScript[] {
+    return [globals.notify_fifo, globals.vrrp_notify_fifo].flatMap((fifo) => {
+      if (fifo?.script === undefined) return [];
+      const running = runScript(scriptCommand(fifo.script, [fifo.path]), undefined);
+      void running.done.then(({ outcome }) => {
+        const problem = describe(outcome);
+        if (problem !== undefined && outcome.type !== "signalled") {
+          this.#log.warning(`the script that reads ${fifo.path} ${problem}`);
+        }
+      });
+      return [running];
+    });
+  }
+
+  /** `-d`. */
+  async #dumpToLog(runtime: Runtime): Promise<void> {
+    const { dataDump } = await import("./dump-text.ts");
+    for (const line of dataDump(this.#status(runtime)).split("\n")) {
+      if (line !== "") this.#log.info(line);
+    }
   }
 
   async #openGuard(config: Config): Promise<GuardLink | undefined> {
@@ -352,6 +422,14 @@ class Daemon {
       limit: globals.vrrp_notify_timeout,
       serialize: globals.vrrp_notify_serialize,
     };
+  }
+
+  /** Our own mistake: the guard starts a clean process in our place. */
+  #crash(error: unknown): never {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#log.error(`internal error, ending: ${text.replaceAll("\n", " | ")}`);
+    this.#log.flushSync();
+    process.exit(ExitCode.software);
   }
 
   /** By the clock of the protocol, so that a loop that stands still feeds nobody. */

@@ -5,7 +5,6 @@ import {
   type GuardedRouter,
   type GuardOptions,
   type HeldRouter,
-  ipPacket,
   type PreparedAdvert,
   removeLink,
   type SystemError,
@@ -19,6 +18,7 @@ import { leaveTime } from "../core/transition.ts";
 import { type Inheritance, readInheritance, writeInheritance } from "./inheritance.ts";
 import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { Log } from "./log.ts";
+import { wholePacket } from "./whole-packet.ts";
 
 export interface GuardLinkOptions {
   readonly clock: Clock;
@@ -326,19 +326,6 @@ const SHORTEST_GRACE = seconds(1);
  */
 export function heartbeatLimit(shortestInterval: Micros): Micros {
   return micros(Math.max(2.5 * shortestInterval * (shortestInterval > 400_000 ? 0.6 : 1), 100_000));
-}
-
-function wholePacket({ from, to, protocol, ttl, identification, bytes }: OutgoingPacket) {
-  return ipPacket(
-    {
-      source: from,
-      destination: to,
-      protocol,
-      ttl,
-      ...(identification === undefined ? {} : { identification }),
-    },
-    bytes,
-  );
 }
 
 function environmentOf(env: NodeJS.ProcessEnv): Record<string, string> {

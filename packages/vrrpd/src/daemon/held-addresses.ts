@@ -95,6 +95,17 @@ export class HeldAddresses implements AddressPort {
     announcements.announce(name, list, repeat);
   }
 
+  /** Once, those that are on another device than this one; undefined: all. */
+  announceElsewhere(device: string | undefined): void {
+    const { announcements, name, network } = this.#options;
+    const list = this.#holdings.addresses.flatMap(({ config, ifindex }): Announcement[] => {
+      const link = network.linkByIndex(ifindex);
+      if (link === undefined || link.name === device) return [];
+      return [{ address: config.address, ifindex, device: link.name, mac: link.mac }];
+    });
+    announcements.announce(name, list, 1);
+  }
+
   stopAnnouncing(): void {
     this.#options.announcements.cancel(this.#options.name);
   }

@@ -1,3 +1,4 @@
+import { uptime } from "node:os";
 import {
   type Clock,
   formatAddress,
@@ -100,7 +101,7 @@ export class InstanceRuntime {
       rejected: (sender, more) => this.#rejected(sender, more),
     };
     this.router = new VirtualRouter(
-      routerOf(config, globals),
+      routerOf(config, globals, uptime()),
       this.#ports(),
       this.#circumstances(),
       group === undefined ? {} : { group },
@@ -149,6 +150,11 @@ export class InstanceRuntime {
       : undefined;
   }
 
+  /** On the protocol's clock. */
+  now(): Micros {
+    return this.#world.clock.now();
+  }
+
   get effectivePriority(): number {
     return this.router.standing.priority;
   }
@@ -175,7 +181,7 @@ export class InstanceRuntime {
   reconfigure(config: Instance, globals: Globals): void {
     this.#config = config;
     this.#globals = globals;
-    this.router.reconfigure(routerOf(config, globals));
+    this.router.reconfigure(routerOf(config, globals, uptime()));
     this.held.reconfigure(config.garp_master_repeat);
     this.#world.dispatch.refresh();
     this.update();
@@ -307,7 +313,7 @@ export class InstanceRuntime {
   }
 
   #groups(): readonly IpAddress[] {
-    const { destination } = routerOf(this.#config, this.#globals);
+    const { destination } = routerOf(this.#config, this.#globals, 0);
     return destination.type === "multicast" ? [destination.group] : [];
   }
 

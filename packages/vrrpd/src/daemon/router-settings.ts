@@ -1,3 +1,4 @@
+import { micros } from "@ha/base";
 import type { Globals, Instance } from "../core/config/model.ts";
 import {
   type AdvertAuthentication,
@@ -8,8 +9,12 @@ import {
   type Router,
 } from "../core/router.ts";
 
-/** What the protocol core needs to know of one `vrrp_instance`. Pure: the same text gives the same router. */
-export function routerOf(instance: Instance, globals: Globals): Router {
+/**
+ * What the protocol core needs to know of one `vrrp_instance`. Pure.
+ *
+ * @param upSeconds How long the host is up, for `vrrp_delay_after_boot`.
+ */
+export function routerOf(instance: Instance, globals: Globals, upSeconds: number): Router {
   return {
     name: instance.name,
     vrid: instance.virtual_router_id,
@@ -19,7 +24,13 @@ export function routerOf(instance: Instance, globals: Globals): Router {
     interval: instance.advert_int,
     preempt: instance.preempt,
     preemptDelay: instance.preempt_delay,
-    startupDelay: globals.vrrp_startup_delay,
+    startupDelay: micros(
+      Math.max(
+        globals.vrrp_startup_delay,
+        globals.vrrp_delay_after_boot - upSeconds * 1_000_000,
+        0,
+      ),
+    ),
     downTimerAdverts: instance.down_timer_adverts,
     timerExpiredBackup: instance.timer_expired_backup,
     lowerPriorityNoAdvert: instance.lower_prio_no_advert,

@@ -1,6 +1,7 @@
 import {
   type Clock,
   formatAddress,
+  formatMac,
   type IpAddress,
   type Micros,
   micros,
@@ -24,6 +25,7 @@ import { type Tracker, trackersInGroup } from "../core/tracking.ts";
 import { type Announcement, Announcements, type Spacing } from "./announcements.ts";
 import { Dispatch } from "./dispatch.ts";
 import { GroupRuntime } from "./group-runtime.ts";
+import { InstanceFirewall } from "./instance-firewall.ts";
 import { InstanceRuntime, type InstanceWorld, sameVirtualRouter } from "./instance-runtime.ts";
 import { LinkWatch } from "./link-watch.ts";
 import type { Log } from "./log.ts";
@@ -34,6 +36,7 @@ import { StaticEntries } from "./static-entries.ts";
 import type { DaemonStatus, GroupStatus, InstanceStatus } from "./status.ts";
 import { Trackers } from "./trackers.ts";
 import { VirtualLinks } from "./virtual-links.ts";
+import { askWitness } from "./witness.ts";
 
 export interface RuntimeOptions {
   readonly clock: Clock;
@@ -74,6 +77,8 @@ export class Runtime {
   readonly #announcers = new Map<number, Announcer>();
   readonly #statics: StaticEntries;
   readonly #virtualLinks: VirtualLinks;
+  readonly #firewall: InstanceFirewall;
+  readonly #extra: Timer[] = [];
   readonly #notifiers = new Map<string, Notifier>();
   readonly #stopListening: () => void;
   #instances = new Map<string, InstanceRuntime>();
@@ -110,6 +115,7 @@ export class Runtime {
     );
     this.#statics = new StaticEntries(network, log);
     this.#virtualLinks = new VirtualLinks(network, log);
+    this.#firewall = new InstanceFirewall(network, log);
     this.#world = {
       clock,
       utc: options.utc,
@@ -128,7 +134,7 @@ export class Runtime {
           `(${name}) Backup received priority 0 advertisement`,
         ),
       onReport: (instance, report) => this.#report(instance, report),
-      onHeld: options.hooks.onHeld,
+      onHeld: (instance, held) => this.#onHeld(instance, held),
       onSend: options.hooks.onSend,
     };
     this.#trackers = this.#newTrackers(config);
@@ -153,6 +159,7 @@ export class Runtime {
     this.#virtual = virtualAddresses(config);
     this.#statics.apply(config);
     await this.#virtualLinks.ensure(config);
+    this.#firewall.update(config, this.instances);
     this.#makeGroups(config);
     for (const instance of config.instances) this.#make(instance);
     // Trackers come first, since an instance waits for the first result of a script without weight; but nobody waits
@@ -165,8 +172,10 @@ export class Runtime {
     }
     await trackersStarted;
     this.#changed();
+    this.#firewall.update(config, this.instances);
     this.#pollRejected();
     this.#renewLifetimes();
+    this.#announceExtra();
   }
 
   /** A new configuration, already found good: applies the difference. */
@@ -179,6 +188,7 @@ export class Runtime {
     this.announcements.spacing = spacingOf(config);
     this.#statics.apply(config);
     await this.#virtualLinks.ensure(config);
+    this.#firewall.update(config, this.instances);
 
     this.#trackers = this.#newTrackers(config, oldTrackers);
     oldTrackers.stop();
@@ -215,6 +225,9 @@ export class Runtime {
     }
     await this.#trackers.start();
     this.#changed();
+    this.#firewall.update(config, this.instances);
+    this.#watchHolders();
+    this.#announceExtra();
     if (config.globals.fifo_write_vrrp_states_on_reload) this.#writeStates();
     for (const { name } of before.instances) {
       if (!config.instances.some((instance) => instance.name === name)) {
@@ -232,6 +245,7 @@ export class Runtime {
     this.#trackers.stop();
     this.#poll?.cancel();
     this.#renewal?.cancel();
+    for (const timer of this.#extra) timer.cancel();
     if (options.keepAddresses) for (const { held } of this.#instances.values()) held.keepForEver();
     for (const { router } of this.#instances.values()) router.handle({ type: "shutdown" });
     await this.#settled(options.limit);
@@ -239,6 +253,7 @@ export class Runtime {
     this.#statics.clear();
     await Promise.all([...this.#instances.values()].map(({ held }) => held.idle()));
     await this.#statics.idle();
+    this.#firewall.close();
     await this.#virtualLinks.clear();
     for (const instance of this.#instances.values()) {
       this.#notifiers.get(`INSTANCE ${instance.name}`)?.state("STOP", instance.effectivePriority);
@@ -523,6 +538,12 @@ export class Runtime {
     }
   }
 
+  #onHeld(instance: InstanceRuntime, held: boolean): void {
+    this.#options.hooks.onHeld(instance, held);
+    this.#firewall.update(this.#config, this.instances);
+    this.#watchHolders();
+  }
+
   #sendAnnouncement({ address, ifindex, device, mac }: Announcement): void {
     const { log, network } = this.#options;
     const announcer = this.#announcer(ifindex);
@@ -543,6 +564,12 @@ export class Runtime {
     try {
       const announcer = this.#options.openAnnouncer({
         interface: { name: link.name, index: ifindex },
+        addresses: [],
+        onArp: ({ senderAddress, senderMac }) =>
+          this.#heardHolder(ifindex, senderAddress, senderMac),
+        onNeighbour: ({ target, mac }) => {
+          if (mac !== undefined) this.#heardHolder(ifindex, target, mac);
+        },
         onError: (error) => this.#limiter.write(`announcer ${link.name}`, error.message),
       });
       this.#announcers.set(ifindex, announcer);
@@ -555,11 +582,65 @@ export class Runtime {
   }
 
   #askWitness(
-    _addresses: readonly IpAddress[],
-    _device: string | undefined,
+    addresses: readonly IpAddress[],
+    device: string | undefined,
     answer: (reachable: boolean) => void,
   ): void {
-    answer(true);
+    const { clock, network, openAnnouncer } = this.#options;
+    const link = device === undefined ? undefined : network.linkByName(device);
+    askWitness(addresses, { clock, network, openAnnouncer, link }, answer);
+  }
+
+  /** Somebody answers for an address: another holder, if it is not us. */
+  #heardHolder(ifindex: number, address: IpAddress, mac: Uint8Array): void {
+    const own = this.#options.network.linkByIndex(ifindex)?.mac;
+    if (own === undefined || formatMac(own) === formatMac(mac)) return;
+    const text = formatAddress(address);
+    for (const { held, router } of this.#instances.values()) {
+      if (!held.held) continue;
+      const ours = held.holdings.addresses.some(
+        (placed) => placed.ifindex === ifindex && formatAddress(placed.config.address) === text,
+      );
+      if (ours) router.handle({ type: "address-conflict", address, mac });
+    }
+  }
+
+  /** Listens for others that answer for what we hold. */
+  #watchHolders(): void {
+    if (!this.#config.globals.vrrp_detect_split_brain) return;
+    const byIndex = new Map<number, IpAddress[]>();
+    for (const { held } of this.#instances.values()) {
+      if (!held.held) continue;
+      for (const { ifindex, config } of held.holdings.addresses) {
+        byIndex.set(ifindex, [...(byIndex.get(ifindex) ?? []), config.address]);
+      }
+    }
+    for (const [ifindex, addresses] of byIndex) this.#announcer(ifindex)?.watch(addresses);
+    for (const [ifindex, announcer] of this.#announcers) {
+      if (!byIndex.has(ifindex) && !announcer.closed) announcer.watch([]);
+    }
+  }
+
+  /** `garp_extra_if`: addresses on other devices than the instance's are announced now and again. */
+  #announceExtra(): void {
+    for (const timer of this.#extra.splice(0)) timer.cancel();
+    for (const runtime of this.#instances.values()) {
+      const extra = runtime.config.garp_extra_if;
+      if (extra === undefined || extra.interval === 0) continue;
+      const again = (): void => {
+        this.#extra.push(
+          this.#options.clock.after(extra.interval, () => {
+            if (runtime.router.state.name === "master") {
+              runtime.held.announceElsewhere(extra.all ? undefined : runtime.addressDevice);
+            }
+            again();
+          }),
+        );
+        // Fired timers are of no interest any more.
+        if (this.#extra.length > 1_000) this.#extra.splice(0, 500);
+      };
+      again();
+    }
   }
 
   #pollRejected(): void {

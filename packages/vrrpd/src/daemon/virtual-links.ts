@@ -1,5 +1,13 @@
 import type { NetlinkRequest, NetworkState } from "@ha/linux";
-import { addVirtualLink, removeLink, setLinkUp } from "@ha/linux";
+import {
+  type AppliedSysctls,
+  addVirtualLink,
+  applySysctls,
+  promoteSecondaries,
+  removeLink,
+  setLinkUp,
+  vmacSysctls,
+} from "@ha/linux";
 import type { Config, Instance } from "../core/config/model.ts";
 import type { Log } from "./log.ts";
 
@@ -8,6 +16,7 @@ export class VirtualLinks {
   readonly #network: NetworkState;
   readonly #log: Log;
   readonly #made = new Set<string>();
+  readonly #sysctls = new Map<string, AppliedSysctls>();
 
   constructor(network: NetworkState, log: Log) {
     this.#network = network;
@@ -18,11 +27,36 @@ export class VirtualLinks {
   async ensure(config: Config): Promise<void> {
     const wanted = new Set(config.instances.map(nameOf).filter((name) => name !== undefined));
     for (const name of [...this.#made]) if (!wanted.has(name)) await this.#remove(name);
-    for (const instance of config.instances) await this.#make(instance);
+    for (const instance of config.instances) {
+      await this.#make(instance);
+      this.#set(instance);
+    }
   }
 
   async clear(): Promise<void> {
     for (const name of [...this.#made]) await this.#remove(name);
+    for (const applied of this.#sysctls.values()) {
+      for (const problem of applied.restore()) this.#log.warning(problem.message);
+    }
+    this.#sysctls.clear();
+  }
+
+  /** Kernel settings, put back at the end. */
+  #set(instance: Instance): void {
+    const { use_vmac, interface: parent, promote_secondaries } = instance;
+    if (parent === undefined || this.#sysctls.has(instance.name)) return;
+    const changes = [
+      ...(use_vmac === undefined || this.#network.linkByName(use_vmac.name) === undefined
+        ? []
+        : vmacSysctls({ vmac: use_vmac.name, parent })),
+      ...(promote_secondaries ? [promoteSecondaries(parent)] : []),
+    ];
+    if (changes.length === 0) return;
+    const applied = applySysctls(changes);
+    this.#sysctls.set(instance.name, applied);
+    for (const problem of applied.errors) {
+      this.#log.warning(`(${instance.name}) ${problem.message}`);
+    }
   }
 
   async #make(instance: Instance): Promise<void> {

@@ -1,0 +1,57 @@
+import { type Firewall, type FirewallRules, type NetworkState, openFirewall } from "@ha/linux";
+import type { Config } from "../core/config/model.ts";
+import type { InstanceRuntime } from "./instance-runtime.ts";
+import type { Log } from "./log.ts";
+
+/** The nftables rules that `no_accept` and virtual MACs need, in step with what is held. */
+export class InstanceFirewall {
+  readonly #network: NetworkState;
+  readonly #log: Log;
+  #firewall: Firewall | undefined;
+  #trouble = "";
+
+  constructor(network: NetworkState, log: Log) {
+    this.#network = network;
+    this.#log = log;
+  }
+
+  /** Brings the kernel to what these instances need now; `coming` is about to hold its addresses. */
+  update(config: Config, instances: readonly InstanceRuntime[]): void {
+    const rules = this.#rules(instances);
+    if (this.#firewall === undefined) {
+      if (rules.unserved.length + rules.vmacs.length === 0) return;
+      const { table, priority, counters } = config.globals.nftables;
+      this.#firewall = openFirewall({ table, priority, counters });
+    }
+    const problem = this.#firewall.set(rules);
+    const text = problem?.message ?? "";
+    if (problem !== undefined && text !== this.#trouble) {
+      this.#log.error(`nftables: ${text}: addresses with no_accept answer all the same`);
+    }
+    this.#trouble = text;
+  }
+
+  close(): void {
+    this.#firewall?.close();
+    this.#firewall = undefined;
+  }
+
+  #rules(instances: readonly InstanceRuntime[]): FirewallRules {
+    const unserved = instances
+      .filter(({ config, held }) => !config.accept && config.priority !== 255 && held.held)
+      .flatMap(({ held }) =>
+        held.holdings.addresses.map(({ config, ifindex }) => ({
+          address: config.address,
+          ifindex,
+        })),
+      );
+    const vmacs = instances.flatMap(({ config }) => {
+      const index =
+        config.use_vmac === undefined
+          ? undefined
+          : this.#network.linkByName(config.use_vmac.name)?.index;
+      return index === undefined ? [] : [index];
+    });
+    return { unserved, vmacs };
+  }
+}
