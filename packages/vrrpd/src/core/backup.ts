@@ -63,7 +63,7 @@ export function stepBackup(standing: Standing, state: Backup, event: Event): Ste
       return stay(state);
     case "woke":
       return {
-        state: { ...state, asking: false },
+        state: { ...state, asking: false, listening: true },
         actions: [
           setTimer("master-down", listenTime(router, claim(standing, state), state.masterInterval)),
         ],
@@ -142,6 +142,7 @@ function hearAdvert(
   if (
     sameMaster &&
     !state.hurried &&
+    !state.listening &&
     !state.asking &&
     preemption === state.preemption &&
     masterInterval === state.masterInterval &&
@@ -157,6 +158,7 @@ function hearAdvert(
       masterInterval,
       preemption,
       hurried: false,
+      listening: false,
       asking: false,
     },
     actions,
@@ -165,6 +167,7 @@ function hearAdvert(
 
 /** Priority 0 was heard, here or for another member of the group: only the skew is left. RFC 9568 §6.4.2. */
 function hurry(standing: Standing, state: Backup): Step {
+  if (state.listening) return stay(state);
   const skew = skewTime(standing.router, claim(standing, state), state.masterInterval);
   return {
     state: { ...state, hurried: true },

@@ -65,6 +65,7 @@ export function stepMaster(standing: Standing, state: Master, event: Event): Ste
     case "woke":
       return becomeBackup(standing, state, "pause", {
         wait: listenTime(router, standing.priority, router.interval),
+        listening: true,
       });
     case "address-removed":
       return addressRemoved(standing, state, event);

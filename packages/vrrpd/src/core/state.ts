@@ -23,6 +23,8 @@ export interface Backup {
   readonly yields: boolean;
   /** Why the down timer runs at the skew: a priority 0 was heard. */
   readonly hurried: boolean;
+  /** Woken after a pause: what waited in the socket, a priority 0 above all, may be long out of date. */
+  readonly listening: boolean;
   /** The down timer ran out and the witness has been asked. */
   readonly asking: boolean;
   /** A higher owner was heard: 254 counts for us in place of 255 until it is gone. */

@@ -171,6 +171,7 @@ function newBackup(router: Router): Backup {
     preemption: "none",
     yields: false,
     hurried: false,
+    listening: false,
     asking: false,
     yieldsOwner: false,
   };

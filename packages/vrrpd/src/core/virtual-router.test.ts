@@ -253,6 +253,15 @@ test("whatever comes first after a pause, the router wakes before it obeys it", 
   }
 });
 
+test("a priority 0 that waited in the socket during a pause does not cut the listening short", () => {
+  const clock = new StallingClock();
+  const rig = master({}, { clock });
+  clock.lag = seconds(10);
+  rig.hear(0);
+  rig.run(milliseconds(1_500));
+  assert.equal(rig.state, "backup");
+});
+
 test("timer_expired_backup steps back after so many adverts already", () => {
   const clock = new StallingClock();
   const rig = master({ timerExpiredBackup: 2, preempt: false }, { clock });

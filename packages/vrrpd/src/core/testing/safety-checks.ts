@@ -312,6 +312,9 @@ export class SafetyChecks {
       if (other === host || rival === undefined || !speaks(rival) || !other.running) continue;
       if ((this.#masterSince.get(rival) ?? this.#now) > long) continue;
       if (this.#disturbedSince(other, long)) continue;
+      // Who hears nobody cannot learn where AH numbers have got to, and is refused.
+      const ah = seat.settings.authentication.type === "ah";
+      if (ah && !this.#lan.hears(host, other)) continue;
       if (!this.#lan.hears(other, host) || !rival.linkUp || !seat.linkUp) continue;
       if (other.options.kind === "keepalived" && this.attackedAt > long) continue;
       this.#count(5);
