@@ -8,7 +8,7 @@ export const faults: Section = {
   name: "faults",
   title: "The failures that keepalived leaves open",
   method: `The daemon on lb1 (the better host) beside an unmodified keepalived on lb2, version 2, 1 s; two of ours where a row's gain
-needs it. The client asks every 5 ms (1 ms at SIGTERM): outages up to twice that are none.`,
+needs it. The client asks every 5 ms (1 ms at SIGTERM): that is how fine it sees.`,
   columns: ["client's outage", "two holders", "answered by", "more"],
   cases: [...daemonFaults, ...networkFaults].map(
     ({ title, run, needsOwnPeer = false, ...options }) => ({

@@ -2,7 +2,7 @@ import type { DaemonKind } from "../test/support/daemon.ts";
 import { announces } from "../test/support/frame.ts";
 import { type InstancePlan, keepalivedConf } from "../test/support/keepalived-conf.ts";
 import { Pair, VIRTUAL_ADDRESS } from "../test/support/pair.ts";
-import { longestGap } from "../test/support/probe.ts";
+import { longestOutage } from "../test/support/probe.ts";
 import { masterDown } from "../test/support/scenario.ts";
 import { milliseconds, now, sleep } from "../test/support/wall-clock.ts";
 import { median, ms, type Section } from "./bench-section.ts";
@@ -120,7 +120,7 @@ function plannedStop(
     return {
       farewell: (farewell.time - asked) / 1000,
       moved: (first.time - asked) / 1000,
-      outage: longestGap(pair.answers(asked - milliseconds(200), now())),
+      outage: longestOutage(pair.answers(asked - milliseconds(200), now())),
       two: pair.holders.heldBy(2, VIRTUAL_ADDRESS, asked),
     };
   });

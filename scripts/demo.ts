@@ -1,7 +1,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { DaemonKind } from "../test/support/daemon.ts";
-import { longestGap } from "../test/support/probe.ts";
+import { longestOutage } from "../test/support/probe.ts";
 import { missing } from "../test/support/requirements.ts";
 import { now, sleep } from "../test/support/wall-clock.ts";
 import { DemoLab, PACE_MS, type Side, VIRTUAL_ADDRESS } from "./demo-lab.ts";
@@ -128,7 +128,7 @@ async function perform(view: DemoView, lab: DemoLab): Promise<boolean> {
       return giveUp(view, lab, `the address did not come to ${holder}`);
     const end = now();
     const moved = ((lab.heldSince(holder, since) ?? since) - since) / 1000;
-    const waited = longestGap(lab.answers(since - 200_000, end));
+    const waited = longestOutage(lab.answers(since - 200_000, end));
     view.line(`          ${view.strip(stripOf(lab.answers(since), since, end))}`);
     view.result(`the client waited ${duration(waited)}`);
     rows.push([
@@ -141,7 +141,7 @@ async function perform(view: DemoView, lab: DemoLab): Promise<boolean> {
   }
   view.line();
   view.table(rows);
-  view.faint(`  (the client asks every ${PACE_MS} ms: up to ${2 * PACE_MS} ms is no outage)`);
+  view.faint(`  (the client asks every ${PACE_MS} ms: what is shorter it does not see)`);
   view.line();
   view.line(
     `${((now() - began) / 1e6).toFixed(0)} s; namespaces, switch and processes are gone with this program`,

@@ -1,11 +1,11 @@
 import type { Pair, Side } from "../support/pair.ts";
-import { answeredBy, longestGap } from "../support/probe.ts";
+import { answeredBy, longestOutage } from "../support/probe.ts";
 import type { Pairing } from "../support/scenario.ts";
 import { now } from "../support/wall-clock.ts";
 
 /** What a fault did, as the client, the kernels and the switch saw it. Durations in milliseconds. */
 export interface FaultFigures {
-  /** The longest time in which the client had no answer. */
+  /** The longest time in which the client had no answer; see `longestOutage`. */
   readonly outage: number;
   /** How long both hosts held the address, without what the fault itself makes unavoidable. */
   readonly twoHolders: number;
@@ -47,7 +47,7 @@ export function figures(
   const end = now();
   const answers = pair.answers(since, end);
   return {
-    outage: longestGap(answers),
+    outage: longestOutage(answers),
     twoHolders: pair.holders.heldBy(2, pair.address, since, end),
     answeredBy: answeredBy(answers),
     more,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { keepalivedConf } from "../support/keepalived-conf.ts";
 import { VIRTUAL_ADDRESS } from "../support/pair.ts";
-import { answeredBy, longestGap } from "../support/probe.ts";
+import { answeredBy, longestOutage } from "../support/probe.ts";
 import { assertBetween, masterDown, scenario, skew } from "../support/scenario.ts";
 import { milliseconds, now, sleep } from "../support/wall-clock.ts";
 
@@ -37,7 +37,7 @@ scenario(
     const answers = pair.answers(calm);
     assert.deepEqual(answeredBy(answers), ["lb1", "lb2"]);
     // A lost packet is asked for again only by the next one, since the client's own ARP entry has to change.
-    assertBetween("the client's outage, ms", longestGap(answers), 0, masterDown(TIMERS) + 150);
+    assertBetween("the client's outage, ms", longestOutage(answers), 0, masterDown(TIMERS) + 150);
   },
   { probeEvery: 2 },
 );
@@ -53,7 +53,7 @@ scenario(
     await pair.settle("lb2");
     assertBetween(
       "the client's outage, ms",
-      longestGap(pair.answers(asked - milliseconds(200))),
+      longestOutage(pair.answers(asked - milliseconds(200))),
       0,
       150,
     );

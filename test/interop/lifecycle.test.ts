@@ -3,7 +3,7 @@ import { describe } from "node:test";
 import { announces } from "../support/frame.ts";
 import { keepalivedConf } from "../support/keepalived-conf.ts";
 import { VIRTUAL_ADDRESS } from "../support/pair.ts";
-import { answeredBy, longestGap, lost } from "../support/probe.ts";
+import { answeredBy, longestOutage, lost } from "../support/probe.ts";
 import { assertBetween, masterDown, scenario, skew } from "../support/scenario.ts";
 import { milliseconds, now, sleep, until } from "../support/wall-clock.ts";
 
@@ -38,7 +38,7 @@ describe("life of a daemon", { concurrency: 6 }, () => {
       await pair.settle("lb2");
       const answers = pair.answers(asked - milliseconds(500));
       assert.deepEqual(answeredBy(answers), ["lb1", "lb2"]);
-      assertBetween("the client's outage, ms", longestGap(answers), 0, skew(TIMERS) + 150);
+      assertBetween("the client's outage, ms", longestOutage(answers), 0, skew(TIMERS) + 150);
       assert.deepEqual(await addressesOf("lb1"), [], "no address is left");
 
       async function addressesOf(side: "lb1"): Promise<string[]> {

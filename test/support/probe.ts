@@ -37,7 +37,10 @@ export class Probe {
     this.#ping.kill("SIGKILL");
   }
 
-  /** All requests sent from `since` to `end`, in order. A request too young to be answered may be among them. */
+  /**
+   * All requests sent from `since` to `end`, in order; the last ones may be too young to be answered. What the client
+   * cannot send because nobody tells it the hardware address shows as ARP requests, which count as well.
+   */
   answers(
     since: number,
     end = Number.POSITIVE_INFINITY,
@@ -45,8 +48,19 @@ export class Probe {
   ): Answer[] {
     const requests = new Map<string, { sentAt: number; answer?: Frame }>();
     for (const frame of capture.frames) {
-      const { echo } = frame;
-      if (echo === undefined || frame.time < since) continue;
+      const { echo, arp } = frame;
+      if (frame.time < since) continue;
+      if (arp?.operation === "request" && arp.target === this.address && frame.time < end) {
+        if (this.#lan.senderOf(frame) === "client")
+          requests.set(`arp/${frame.time}`, { sentAt: frame.time });
+      }
+      if (arp?.operation === "reply" && arp.sender === this.address) {
+        for (const [key, request] of requests) {
+          const young = frame.time - request.sentAt < GRACE_MS * 1000;
+          if (young && key.startsWith("arp/")) request.answer ??= frame;
+        }
+      }
+      if (echo === undefined) continue;
       const key = `${echo.id}/${echo.sequence}`;
       if (echo.kind === "request") {
         if (echo.to === this.address && frame.time < end) requests.set(key, { sentAt: frame.time });
@@ -65,24 +79,29 @@ export class Probe {
 }
 
 /**
- * The longest time, in milliseconds, in which the client got no answer: from the last answered request to the next
- * one. Without any fault it is the pace of the probe.
+ * The longest outage, in milliseconds: from the first request that nobody answered to the next one that somebody did,
+ * or to the last request. 0 when all were answered. A pause of the client itself is none; the probe's pace is how fine
+ * it sees.
  */
-export function longestGap(answers: readonly Answer[]): number {
+export function longestOutage(answers: readonly Answer[]): number {
+  const end = (answers.at(-1)?.sentAt ?? 0) - GRACE_MS * 1000;
   let longest = 0;
-  let last = answers[0]?.sentAt ?? 0;
+  let since: number | undefined;
   for (const { sentAt, answeredAt } of answers) {
-    if (answeredAt === undefined) continue;
-    longest = Math.max(longest, sentAt - last);
-    last = sentAt;
+    if (answeredAt === undefined && sentAt < end) since ??= sentAt;
+    if (since === undefined || (answeredAt === undefined && sentAt < end)) continue;
+    longest = Math.max(longest, sentAt - since);
+    since = undefined;
   }
-  const end = answers.at(-1)?.sentAt ?? last;
-  return Math.max(longest, end - last) / 1000;
+  return longest / 1000;
 }
 
-/** How many requests nobody answered, leaving out the last `graceMs`, whose answers may be on their way. */
-export function lost(answers: readonly Answer[], graceMs = 20): number {
-  const end = (answers.at(-1)?.sentAt ?? 0) - graceMs * 1000;
+/** How long an answer may be on its way: at the end, and to an ARP request. */
+const GRACE_MS = 20;
+
+/** How many requests nobody answered. */
+export function lost(answers: readonly Answer[]): number {
+  const end = (answers.at(-1)?.sentAt ?? 0) - GRACE_MS * 1000;
   return answers.filter(({ sentAt, answeredAt }) => answeredAt === undefined && sentAt < end)
     .length;
 }
