@@ -31,7 +31,12 @@ const PROGRAM = ["-static"];
 /** Everything there is to build. An entry whose sources do not all exist is left out. */
 const artefacts = [
   { out: "beacon.node", sources: ["beacon.c"], headers: ["send-packet.h"], flags: ADDON },
-  { out: "guard", sources: ["guard.c"], headers: ["send-packet.h"], flags: PROGRAM },
+  {
+    out: "guard",
+    sources: ["guard.c", "guard-router.c"],
+    headers: ["guard.h", "send-packet.h"],
+    flags: PROGRAM,
+  },
   { out: "launch", sources: ["launch.c"], flags: PROGRAM },
   { out: "process.node", sources: ["process.c"], flags: ADDON },
   {

@@ -32,294 +32,28 @@
  * The successor ends any of these with HOLD or RELEASE.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "guard.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/if_packet.h>
-#include <linux/netlink.h>
-#include <net/ethernet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "send-packet.h"
-
-enum { CONFIG = 1, HELLO, BEAT, HOLD, RENEW, RELEASE, SENT, BYE, STATE = 101, READY, GONE };
-enum { ADVERT = 1, FAREWELL, REMOVAL, WINNER, RESUME };
-enum { FLAG_LOCK = 1, FLAG_FORWARD = 2, FLAG_REPEAT = 1 };
-enum { CHANNEL = 3, MAX_MESSAGE = 1 << 20, MAX_ROUTERS = 65536, MAX_WORDS = 1024, MAX_LISTENERS = 4 };
-enum { HEADER = 4, SECTION = 8 };
-
-static const int64_t SECOND = 1000000;
-static const int64_t NEVER = INT64_MAX;
 static const int64_t START_LIMIT = 30 * 1000000;
 static const int64_t KILL_WAIT = 500000;
 
-enum phase { HELD, LEAVING, YIELDING };
-
-struct router {
-  struct router *next;
-  uint16_t id;
-  enum phase phase;
-  uint8_t *hold, *renewed; /* messages as they came; `renewed` may be absent */
-  size_t hold_length, renewed_length;
-  int64_t interval, grace, leave, yield;
-  int64_t advert_at;  /* when the next advert is due */
-  int64_t deadline;   /* HELD and orphaned: when to leave; LEAVING, YIELDING: when to remove */
-  bool repeat;
-  uint32_t next_advert, sent;
-  int listeners[MAX_LISTENERS];
-  int listener_count;
-};
-
-static struct {
-  struct router *routers;
-  int channel, pidfd, signals;
-  struct raw_sockets raw;
-  pid_t daemon;
-  bool own_child, forwarding, greeted, orphaned;
-  int64_t heartbeat, crash_window, last_beat, started_at, restart_at, last_restart, backoff;
-  char *words[MAX_WORDS];
-  char **environment;
-  const char *folder;
-  uint8_t *config;
-  char oom_adjustment[16];
-  struct rlimit files;
-} guard = {.channel = CHANNEL, .pidfd = -1, .signals = -1, .restart_at = INT64_MAX,
+struct guard guard = {.channel = CHANNEL, .pidfd = -1, .signals = -1, .restart_at = INT64_MAX,
            .last_restart = INT64_MIN / 2};
 
 static uint8_t message[MAX_MESSAGE];
-
-static int64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (int64_t)time.tv_sec * SECOND + time.tv_nsec / 1000;
-}
-
-static uint32_t read4(const uint8_t *at) { return at[0] | at[1] << 8 | at[2] << 16 | (uint32_t)at[3] << 24; }
-static uint16_t read2(const uint8_t *at) { return (uint16_t)(at[0] | at[1] << 8); }
-static int64_t read8(const uint8_t *at) { return (int64_t)(read4(at) | (uint64_t)read4(at + 4) << 32); }
-
-/* --- sections ------------------------------------------------------------------------------------------- */
-
-/* The `wanted`th section of a kind, or NULL. `at` is where sections begin. */
-static const uint8_t *section(const uint8_t *bytes, size_t length, size_t at, int kind, uint32_t wanted, size_t *size) {
-  while (at + SECTION <= length) {
-    size_t body = read4(bytes + at + 4);
-    if (body > length - at - SECTION) return NULL;
-    if (read2(bytes + at) == kind && wanted-- == 0) {
-      *size = body;
-      return bytes + at + SECTION;
-    }
-    at += SECTION + body;
-  }
-  return NULL;
-}
-
-enum { HOLD_FIXED = HEADER + 8 + 5 * 8, RENEW_FIXED = HEADER + 8 + 8, CONFIG_FIXED = HEADER + 16, HELLO_FIXED = HEADER + 16 };
-
-static const uint8_t *hold_section(const struct router *router, int kind, uint32_t index, size_t *size) {
-  return section(router->hold, router->hold_length, HOLD_FIXED, kind, index, size);
-}
-
-/* Adverts and farewells come from the latest RENEW, where there was one. */
-static const uint8_t *fresh_section(const struct router *router, int kind, uint32_t index, size_t *size) {
-  size_t ignored;
-  if (router->renewed != NULL && section(router->renewed, router->renewed_length, RENEW_FIXED, kind, 0, &ignored)) {
-    return section(router->renewed, router->renewed_length, RENEW_FIXED, kind, index, size);
-  }
-  return hold_section(router, kind, index, size);
-}
-
-/* --- sending -------------------------------------------------------------------------------------------- */
-
-static void send_packets(const uint8_t *packets, size_t length) {
-  for (size_t at = 0; at + 8 <= length;) {
-    size_t size = read4(packets + at + 4);
-    if (size > length - at - 8) return;
-    send_packet(guard.raw, packets + at + 8, size, (int)read4(packets + at));
-    at += 8 + size;
-  }
-}
-
-/* False when there is none left. */
-static bool send_advert(struct router *router) {
-  size_t size;
-  const uint8_t *packets = fresh_section(router, ADVERT, router->next_advert, &size);
-  if (packets == NULL && router->repeat && router->next_advert > 0) {
-    router->next_advert--;
-    packets = fresh_section(router, ADVERT, router->next_advert, &size);
-  }
-  if (packets == NULL) return false;
-  send_packets(packets, size);
-  router->next_advert++;
-  router->sent++;
-  return true;
-}
-
-static void send_farewell(struct router *router) {
-  for (uint32_t i = 0; i < 2; i++) {
-    size_t size;
-    const uint8_t *packets = fresh_section(router, FAREWELL, i, &size);
-    if (packets == NULL) packets = fresh_section(router, FAREWELL, 0, &size);
-    if (packets != NULL) send_packets(packets, size);
-  }
-}
-
-/* Each message is answered before the next is sent. What the kernel says is not ours to judge. */
-static void remove_all(struct router *router) {
-  size_t size;
-  const uint8_t *removal;
-  for (uint32_t i = 0; (removal = hold_section(router, REMOVAL, i, &size)) != NULL; i++) {
-    if (size < 4) continue;
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)read4(removal));
-    if (fd < 0) continue;
-    struct timeval limit = {.tv_usec = 200000};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    if (send(fd, removal + 4, size - 4, MSG_NOSIGNAL) >= 0) {
-      uint8_t answer[512];
-      if (recv(fd, answer, sizeof answer, 0) < 0) errno = 0;
-    }
-    close(fd);
-  }
-}
-
-/* --- hearing the winner --------------------------------------------------------------------------------- */
-
-static void open_listeners(struct router *router) {
-  if (router->listener_count > 0) {
-    /* Open since an earlier absence: what is queued is old. */
-    for (int i = 0; i < router->listener_count; i++) {
-      uint8_t old[64];
-      while (recv(router->listeners[i], old, sizeof old, MSG_DONTWAIT) >= 0) continue;
-    }
-    return;
-  }
-  size_t size;
-  const uint8_t *winner;
-  for (uint32_t i = 0; (winner = hold_section(router, WINNER, i, &size)) != NULL; i++) {
-    if (size < 8 || (size - 8) % sizeof(struct sock_filter) != 0 || router->listener_count == MAX_LISTENERS) continue;
-    int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) continue;
-    size_t count = (size - 8) / sizeof(struct sock_filter);
-    struct sock_filter *program = malloc(size - 8 + 1);
-    if (program == NULL) {
-      close(fd);
-      continue;
-    }
-    memcpy(program, winner + 8, size - 8);
-    struct sock_fprog filter = {.len = (unsigned short)count, .filter = program};
-    int interface = (int)read4(winner), family = (int)read4(winner + 4);
-    struct packet_mreq multicast = {.mr_ifindex = interface, .mr_type = PACKET_MR_ALLMULTI};
-    struct sockaddr_ll address = {
-        .sll_family = AF_PACKET,
-        .sll_protocol = htons(family == AF_INET ? ETHERTYPE_IP : ETHERTYPE_IPV6),
-        .sll_ifindex = interface,
-    };
-    int ready = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
-    free(program);
-    if (interface != 0) setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &multicast, sizeof multicast);
-    if (ready < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
-      close(fd);
-      continue;
-    }
-    router->listeners[router->listener_count++] = fd;
-  }
-}
-
-/* Whether both messages ask to listen for the same: closing such a socket takes the kernel milliseconds. */
-static bool same_winners(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length) {
-  for (uint32_t i = 0;; i++) {
-    size_t a_size = 0, b_size = 0;
-    const uint8_t *mine = section(a, a_length, HOLD_FIXED, WINNER, i, &a_size);
-    const uint8_t *other = section(b, b_length, HOLD_FIXED, WINNER, i, &b_size);
-    if (mine == NULL && other == NULL) return true;
-    if (mine == NULL || other == NULL || a_size != b_size || memcmp(mine, other, a_size) != 0) return false;
-  }
-}
-
-static bool hears_winner(struct router *router) {
-  bool heard = false;
-  for (int i = 0; i < router->listener_count; i++) {
-    struct sockaddr_ll from;
-    socklen_t length = sizeof from;
-    uint8_t start[64];
-    while (recvfrom(router->listeners[i], start, sizeof start, MSG_DONTWAIT, (struct sockaddr *)&from, &length) >= 0) {
-      if (from.sll_pkttype != PACKET_OUTGOING) heard = true;
-      length = sizeof from;
-    }
-  }
-  return heard;
-}
-
-/* --- routers -------------------------------------------------------------------------------------------- */
-
-static struct router *find(uint16_t id) {
-  for (struct router *router = guard.routers; router != NULL; router = router->next) {
-    if (router->id == id) return router;
-  }
-  return NULL;
-}
-
-static void forget(struct router *router) {
-  for (struct router **link = &guard.routers; *link != NULL; link = &(*link)->next) {
-    if (*link != router) continue;
-    *link = router->next;
-    break;
-  }
-  for (int i = 0; i < router->listener_count; i++) close(router->listeners[i]);
-  free(router->hold);
-  free(router->renewed);
-  free(router);
-}
-
-static void tell(int type, const struct router *router) {
-  if (guard.channel < 0 || !guard.greeted) return;
-  size_t size = 0;
-  const uint8_t *resume = NULL;
-  uint8_t answer[HEADER + 8 + 65536];
-  memset(answer, 0, HEADER + 8);
-  answer[0] = (uint8_t)type;
-  size_t length = HEADER;
-  if (router != NULL) answer[2] = router->id & 0xff, answer[3] = router->id >> 8;
-  if (type == STATE) {
-    answer[4] = router->phase != HELD;
-    for (int i = 0; i < 4; i++) answer[8 + i] = (router->sent >> (8 * i)) & 0xff;
-    length += 8;
-    resume = hold_section(router, RESUME, 0, &size);
-    if (resume != NULL && size <= 65536) memcpy(answer + length, resume, size), length += size;
-  }
-  send(guard.channel, answer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-static void begin_leaving(struct router *router, int64_t time) {
-  open_listeners(router);
-  send_farewell(router);
-  router->phase = LEAVING;
-  router->deadline = time + router->leave;
-}
-
-static void finish(struct router *router) {
-  remove_all(router);
-  tell(GONE, router);
-  forget(router);
-}
 
 /* --- the daemon ----------------------------------------------------------------------------------------- */
 
@@ -466,8 +200,8 @@ static void hello(const uint8_t *bytes, int64_t time) {
   }
   guard.heartbeat = read8(bytes + HEADER + 8);
   guard.greeted = true;
-  for (struct router *router = guard.routers; router != NULL; router = router->next) tell(STATE, router);
-  tell(READY, NULL);
+  for (struct router *router = guard.routers; router != NULL; router = router->next) tell_daemon(STATE, router);
+  tell_daemon(READY, NULL);
 }
 
 static void take_config(const uint8_t *bytes, size_t length) {
@@ -488,54 +222,6 @@ static void take_config(const uint8_t *bytes, size_t length) {
   }
 }
 
-static void take_hold(const uint8_t *bytes, size_t length, int64_t time) {
-  uint16_t id = read2(bytes + 2);
-  struct router *router = find(id);
-  uint8_t *copy = malloc(length);
-  if (copy == NULL) return;
-  memcpy(copy, bytes, length);
-  if (router == NULL) {
-    router = calloc(1, sizeof *router);
-    if (router == NULL) {
-      free(copy);
-      return;
-    }
-    router->id = id;
-    router->next = guard.routers;
-    guard.routers = router;
-  }
-  if (router->hold != NULL && !same_winners(router->hold, router->hold_length, bytes, length)) {
-    for (int i = 0; i < router->listener_count; i++) close(router->listeners[i]);
-    router->listener_count = 0;
-  }
-  free(router->hold);
-  free(router->renewed);
-  router->hold = copy, router->hold_length = length;
-  router->renewed = NULL, router->renewed_length = 0;
-  router->repeat = read4(bytes + HEADER) & FLAG_REPEAT;
-  const uint8_t *times = bytes + HEADER + 8;
-  router->interval = read8(times) < 1000 ? 1000 : read8(times);
-  router->advert_at = time + read8(times + 8);
-  router->grace = read8(times + 16);
-  router->leave = read8(times + 24);
-  router->yield = read8(times + 32);
-  router->deadline = NEVER;
-  router->phase = HELD;
-  router->next_advert = router->sent = 0;
-}
-
-static void take_renewal(const uint8_t *bytes, size_t length, int64_t time) {
-  struct router *router = find(read2(bytes + 2));
-  uint8_t *copy = router == NULL ? NULL : malloc(length);
-  if (copy == NULL) return;
-  memcpy(copy, bytes, length);
-  free(router->renewed);
-  router->renewed = copy, router->renewed_length = length;
-  router->repeat = read4(bytes + HEADER) & FLAG_REPEAT;
-  router->advert_at = time + read8(bytes + HEADER + 8);
-  router->next_advert = 0;
-}
-
 static void take_message(const uint8_t *bytes, size_t length, int64_t time) {
   if (length < HEADER) return;
   struct router *router;
@@ -547,17 +233,17 @@ static void take_message(const uint8_t *bytes, size_t length, int64_t time) {
       if (length >= HELLO_FIXED) hello(bytes, time);
       return;
     case HOLD:
-      if (length >= HOLD_FIXED) take_hold(bytes, length, time);
+      if (length >= HOLD_FIXED) hold_router(bytes, length, time);
       return;
     case RENEW:
-      if (length >= RENEW_FIXED) take_renewal(bytes, length, time);
+      if (length >= RENEW_FIXED) renew_router(bytes, length, time);
       return;
     case RELEASE:
-      router = find(read2(bytes + 2));
-      if (router != NULL) forget(router);
+      router = find_router(read2(bytes + 2));
+      if (router != NULL) forget_router(router);
       return;
     case SENT:
-      router = find(read2(bytes + 2));
+      router = find_router(read2(bytes + 2));
       if (router != NULL) router->advert_at = time + router->interval, router->next_advert = 0;
       return;
     case BYE: {
@@ -599,30 +285,6 @@ static void hear_signals(int64_t time) {
         if (router->phase == HELD) begin_leaving(router, time);
       }
     }
-  }
-}
-
-/* What is due now for the routers whose daemon is away, or has not taken them over yet. */
-static void serve(struct router *router, int64_t time) {
-  if (router->deadline == NEVER) return;
-  if (hears_winner(router)) {
-    int64_t removal = time + router->yield;
-    if (router->phase == HELD || removal < router->deadline) router->deadline = removal;
-    router->phase = YIELDING;
-  }
-  if (router->phase == HELD) {
-    if (time >= router->deadline) {
-      begin_leaving(router, time);
-    } else if (time >= router->advert_at) {
-      if (!send_advert(router)) {
-        begin_leaving(router, time);
-      } else {
-        router->advert_at += router->interval;
-        if (router->advert_at <= time) router->advert_at = time + router->interval;
-      }
-    }
-  } else if (time >= router->deadline) {
-    finish(router);
   }
 }
 
@@ -717,7 +379,7 @@ int main(void) {
     struct router *next;
     for (struct router *router = guard.routers; router != NULL; router = next) {
       next = router->next;
-      serve(router, time);
+      serve_router(router, time);
     }
     if (guard.routers == NULL && guard.channel < 0 && guard.restart_at == NEVER) return 0;
     planned = next_event();
