@@ -324,11 +324,9 @@ static void do_cancel(struct ring *ring, const struct io_uring_sqe *e) {
   struct descriptor *d = lookup(ring->epoll, e->fd);
   int count = 0;
   if (d) {
-    unsigned which = (e->cancel_flags & IORING_ASYNC_CANCEL_FD) ? 0xff : pending_with(d, e->addr);
-    count = cancel_pending(ring, d, which);
+    count = cancel_pending(ring, d, pending_with(d, e->addr));
   }
-  int all = (e->cancel_flags & IORING_ASYNC_CANCEL_ALL) != 0;
-  complete(ring, e->user_data, count == 0 ? -ENOENT : all ? count : 0, 0);
+  complete(ring, e->user_data, count == 0 ? -ENOENT : 0, 0);
 }
 
 static void do_close(struct ring *ring, const struct io_uring_sqe *e) {

@@ -10,8 +10,6 @@ import {
   CQE_MORE,
   EAGAIN,
   IORING_ACCEPT_MULTISHOT,
-  IORING_ASYNC_CANCEL_ALL,
-  IORING_ASYNC_CANCEL_FD,
   IORING_OP_ACCEPT,
   IORING_OP_ASYNC_CANCEL,
   IORING_OP_CLOSE,
@@ -153,6 +151,8 @@ export class Ring {
   readonly #owners: (RingOwner | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #inFlight: number[] = [];
+  /** Bits `1 << OP_…` of what can be cancelled and is in flight. */
+  readonly #pending: number[] = [];
   readonly #freeSlots: number[] = [];
   readonly #starved: number[] = [];
   readonly #waitForClose: { slot: number; fd: number }[] = [];
@@ -256,6 +256,7 @@ export class Ring {
     this.#owners.push(owner);
     this.#generations.push(1);
     this.#inFlight.push(0);
+    this.#pending.push(0);
     return this.#owners.length - 1;
   }
 
@@ -393,8 +394,10 @@ export class Ring {
    * OP_CLOSE and what was in flight, in any order; the slot is free when `inFlight` is 0.
    */
   close(slot: number, fd: number): void {
-    const at = this.#push(slot, OP_CANCEL, IORING_OP_ASYNC_CANCEL, fd);
-    this.#entries[at + 7] = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD;
+    const pending = this.#pending[slot] as number;
+    // By user_data each: cancelling by descriptor makes io_uring look through all there is.
+    if (pending !== 0)
+      for (const op of CANCELLABLE) if (pending & (1 << op)) this.cancel(slot, fd, op);
     this.#push(slot, OP_CLOSE, IORING_OP_CLOSE, fd);
     this.owned[fd] = 0;
   }
@@ -474,6 +477,7 @@ export class Ring {
     if (!more) {
       this.#operations--;
       this.#inFlight[slot] = (this.#inFlight[slot] as number) - 1;
+      this.#pending[slot] = (this.#pending[slot] as number) & ~(1 << op);
     }
     const owner = this.#owners[slot];
     if (owner === undefined || this.#generations[slot] !== high) {
@@ -534,6 +538,7 @@ export class Ring {
     entries[at + 14] = 0;
     entries[at + 15] = 0;
     words[this.#sqTail] = (tail + 1) | 0;
+    this.#pending[slot] = (this.#pending[slot] as number) | (1 << op);
     this.#inFlight[slot] = (this.#inFlight[slot] as number) + 1;
     this.#operations++;
     return at;
@@ -553,5 +558,8 @@ export class Ring {
     return this.#clock[CLOCK_PASSES] as number;
   }
 }
+
+/** One of each for a descriptor, at most. */
+const CANCELLABLE = [OP_RECEIVE, OP_RECEIVE_LARGE, OP_SEND, OP_CONNECT, OP_ACCEPT, OP_POLL];
 
 function nothing(): void {}

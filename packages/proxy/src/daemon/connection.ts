@@ -140,7 +140,8 @@ export class Connection implements RingOwner {
     this.#wantsInput = true;
     this.#wantsLarge = true;
     this.#largeLimit = limit;
-    this.#arm();
+    if (this.#reading === READ_MANY) this.#disarm();
+    else this.#arm();
   }
 
   /** Takes no more: bytes that are under way still come. */
