@@ -4,8 +4,9 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import { after, afterEach, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ip } from "@ha/base";
+import { ip, seededRandom } from "@ha/base";
 import { openVrrpSocket } from "./raw-socket.ts";
+import { nativePath, SocketDoor } from "./socket-door.ts";
 import type { GuardedDaemonOptions } from "./testing/guarded-daemon.ts";
 import { TwoHosts, until, whyNoNamespace } from "./testing/network-fixture.ts";
 import type { VrrpSocket } from "./vrrp-transport.ts";
@@ -324,6 +325,33 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
     await until(() => !hosts.here("ip addr").includes("vrrp.52"));
     assert.doesNotMatch(hosts.here("ip addr show dev a0"), /2001:db8::100/);
     ear.close();
+  });
+
+  test("no message makes the guard fall over", async () => {
+    const [ours, theirs] = SocketDoor.pair("test", 1, 5);
+    const guard = spawn(nativePath("guard"), [], {
+      stdio: ["ignore", "ignore", "inherit", theirs.fd],
+    });
+    theirs.close();
+    const random = seededRandom(1);
+    const ended = new Promise<number | null>((resolve) => guard.once("exit", resolve));
+    for (let i = 0; i < 3_000; i++) {
+      const bytes = Uint8Array.from({ length: random.between(1, 400) }, () =>
+        random.between(0, 255),
+      );
+      // HOLD, RENEW, RELEASE, SENT: a HELLO would name some process as its daemon, to be killed.
+      bytes.set([4 + random.between(0, 3), 0, random.between(0, 3), 0].slice(0, bytes.length));
+      // Half of them with sections that are nearly right.
+      for (let at = 52; at + 8 <= bytes.length && i % 2 === 0; at += 8 + random.between(0, 39)) {
+        bytes.set([1 + random.between(0, 4), 0, 0, 0, random.between(0, 59), 0, 0, 0], at);
+      }
+      while (ours.send(bytes) === -11) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    while (ours.send(Uint8Array.of(8, 0, 0, 0, 7, 0, 0, 0)) === -11) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert.equal(await ended, 7);
+    ours.close();
   });
 
   test("a guard that dies is told to the daemon", async () => {

@@ -79,7 +79,7 @@ test("kernel settings are set and put back, unless someone else has changed them
 }, () => {
   const source = `
     import { unshareNetwork } from ${JSON.stringify(MODULE)};
-    import { applySysctls, readSysctl, writeSysctl } from ${JSON.stringify(new URL("./sysctl.js", import.meta.url).href)};
+    import { applySysctls, readSysctl, vmacSysctls, writeSysctl } from ${JSON.stringify(new URL("./sysctl.js", import.meta.url).href)};
     unshareNetwork();
     const key = (name) => ["net", "ipv4", "conf", "lo", name];
     const applied = applySysctls([{ words: key("arp_ignore"), value: "1" }, { words: key("arp_filter"), value: "1" }, { words: key("nonsense"), value: "1" }]);
@@ -88,11 +88,17 @@ test("kernel settings are set and put back, unless someone else has changed them
     writeSysctl(key("arp_filter"), "1");
     console.log(writeSysctl(key("arp_ignore"), "2"));
     console.log(applied.restore().length, readSysctl(...key("arp_ignore")), readSysctl(...key("arp_filter")));
+    const rp = (device) => readSysctl("net", "ipv4", "conf", device, "rp_filter");
+    writeSysctl(["net", "ipv4", "conf", "all", "rp_filter"], "1");
+    const vmac = applySysctls(vmacSysctls({ vmac: "lo", parent: "default" }));
+    console.log(rp("all"), rp("default"), rp("lo"), vmac.errors.length);
+    vmac.restore();
+    console.log(rp("all"), rp("default"));
   `;
   const output = execFileSync(process.execPath, ["--input-type=module", "-e", source], {
     encoding: "utf8",
   });
-  assert.equal(output, "1 1 ENOENT\nundefined\n0 2 0\n");
+  assert.equal(output, "1 1 ENOENT\nundefined\n0 2 0\n0 1 0 0\n0 1\n");
   assert.equal(typeof applySysctls, "function");
   assert.ok(readSysctl("no", "such") instanceof Error);
   assert.equal(writeSysctl(["no", "such"], "1")?.code, "ENOENT");

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type SystemError, wrapError } from "./system-error.ts";
 
 /**
@@ -26,6 +26,8 @@ export function writeSysctl(words: readonly string[], value: string): SystemErro
 export interface SysctlChange {
   readonly words: readonly string[];
   readonly value: string;
+  /** Not put back by `restore`. False. */
+  readonly keep?: boolean;
 }
 
 /** What was changed, with the values to go back to. */
@@ -46,8 +48,8 @@ export function applySysctls(changes: readonly SysctlChange[]): AppliedSysctls {
     }
     if (before === change.value) continue;
     const failure = writeSysctl(change.words, change.value);
-    if (failure === undefined) undo.push({ change, before });
-    else errors.push(failure);
+    if (failure !== undefined) errors.push(failure);
+    else if (change.keep !== true) undo.push({ change, before });
   }
   return {
     errors,
@@ -77,6 +79,7 @@ export function vmacSysctls(names: {
     value,
   });
   return [
+    ...movedReversePathFilter(names.vmac),
     ipv4(names.vmac, "arp_ignore", "1"),
     ipv4(names.vmac, "accept_local", "1"),
     ipv4(names.vmac, "rp_filter", "0"),
@@ -84,6 +87,30 @@ export function vmacSysctls(names: {
     ipv4(names.parent, "arp_ignore", "1"),
     ipv4(names.parent, "arp_filter", "1"),
   ];
+}
+
+/**
+ * The stricter of `all` and the device's own value rules, so where `all` filters by reverse path, a VMAC cannot be exempt.
+ * Every other device then gets what ruled it so far as its own, and `all` becomes 0: for them nothing changes, which is why
+ * it is not put back (keepalived does), while another VMAC may still need it.
+ */
+function movedReversePathFilter(vmac: string): readonly SysctlChange[] {
+  const words = (device: string): readonly string[] => {
+    return ["net", "ipv4", "conf", device, "rp_filter"];
+  };
+  const all = readSysctl(...words("all"));
+  if (typeof all !== "string" || all === "0") return [];
+  const devices = readdirSync("/proc/sys/net/ipv4/conf").filter((device) => {
+    return device !== "all" && device !== vmac;
+  });
+  const changes = devices.flatMap((device): SysctlChange[] => {
+    const own = readSysctl(...words(device));
+    if (typeof own !== "string") return [];
+    return [
+      { words: words(device), value: String(Math.max(Number(own), Number(all))), keep: true },
+    ];
+  });
+  return [...changes, { words: words("all"), value: "0", keep: true }];
 }
 
 /** `promote_secondaries`: removing the first address of a subnet leaves the others. keepalived.conf(5), vrrp_instance. */
