@@ -1,4 +1,4 @@
-import { type Micros, micros, milliseconds } from "@ha/base";
+import { type Clock, type Micros, micros, milliseconds } from "@ha/base";
 import { type Beacon, type PreparedAdvert, startBeacon } from "@ha/linux";
 import type { OutgoingPacket } from "../core/ports.ts";
 import type { InstanceRuntime } from "./instance-runtime.ts";
@@ -18,8 +18,12 @@ export class AdvertBeacons {
   readonly #log: Log;
   readonly #beacons = new Map<string, { readonly beacon: Beacon; sent: number }>();
 
-  constructor(log: Log) {
+  /** From the protocol's clock to CLOCK_MONOTONIC, which the thread has. */
+  readonly #clockOffset: number;
+
+  constructor(log: Log, clock: Clock) {
     this.#log = log;
+    this.#clockOffset = Number(process.hrtime.bigint() / 1_000n) - clock.now();
   }
 
   /** An advert is about to go out. True when the thread sends it. */
@@ -39,17 +43,27 @@ export class AdvertBeacons {
     }
     const { beacon } = known;
     beacon.renew();
-    const figures = beacon.figures();
-    const count = figures.sent - known.sent;
-    known.sent = figures.sent;
-    if (figures.silent) {
+    if (beacon.figures().silent) {
       // The router has looked at what it missed and is still master.
       beacon.resume();
       return false;
     }
-    // CLOCK_MONOTONIC of the thread is not the loop's zero: "now" is near enough, since it has just been sent.
-    if (count > 0) instance.router.sentElsewhere(count, instance.now());
     return true;
+  }
+
+  /**
+   * Before a router judges how late it is, it must know what the thread has sent meanwhile: a loop that stood still is
+   * no pause for the peers as long as the thread spoke.
+   */
+  sync(instance: InstanceRuntime): void {
+    if (this.#beacons.size === 0) return;
+    const known = this.#beacons.get(instance.name);
+    if (known === undefined) return;
+    const { sent, lastSent } = known.beacon.figures();
+    const count = sent - known.sent;
+    if (count <= 0) return;
+    known.sent = sent;
+    instance.router.sentElsewhere(count, micros(lastSent - this.#clockOffset));
   }
 
   /** Priority, source or settings are others. */

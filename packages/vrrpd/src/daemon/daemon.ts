@@ -153,7 +153,7 @@ class Daemon {
     applyScheduling(globals, log);
     await this.#runOnce("startup_script", globals.startup_script, globals.startup_script_timeout);
     const guard = await this.#openGuard(config);
-    const beacons = globals.vrrp_timer_thread ? new AdvertBeacons(log) : undefined;
+    const beacons = globals.vrrp_timer_thread ? new AdvertBeacons(log, this.#clock) : undefined;
     const record = globals.vrrp_address_record ? this.#openRecord() : undefined;
     await record?.removeForgotten(network, config);
     const notify = await this.#notifyContext(globals);
@@ -179,6 +179,7 @@ class Daemon {
           guard?.onHeld(instance, held);
           record?.onHeld(instance, held);
         },
+        beforeTimer: (instance) => beacons?.sync(instance),
         onSend: (instance, packet) => {
           if (packet.kind === "regular") {
             guard?.onAdvert(instance);

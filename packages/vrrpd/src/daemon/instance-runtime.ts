@@ -55,6 +55,8 @@ export interface InstanceWorld {
   readonly onReport: (instance: InstanceRuntime, report: Report) => void;
   /** The addresses are in place, or gone. */
   readonly onHeld: (instance: InstanceRuntime, held: boolean) => void;
+  /** A timer or a packet is about to be judged: what others sent for us must be known. */
+  readonly beforeTimer: (instance: InstanceRuntime) => void;
   /** An advert is about to go out; true when somebody else sends it. */
   readonly onSend: (instance: InstanceRuntime, packet: OutgoingPacket) => boolean;
 }
@@ -150,11 +152,6 @@ export class InstanceRuntime {
       : undefined;
   }
 
-  /** On the protocol's clock. */
-  now(): Micros {
-    return this.#world.clock.now();
-  }
-
   get effectivePriority(): number {
     return this.router.standing.priority;
   }
@@ -241,7 +238,14 @@ export class InstanceRuntime {
   #ports(): Ports {
     const { clock, utc, digests, dispatch } = this.#world;
     return {
-      clock,
+      clock: {
+        now: () => clock.now(),
+        after: (delay, callback) =>
+          clock.after(delay, () => {
+            this.#world.beforeTimer(this);
+            callback();
+          }),
+      },
       utc,
       digests,
       send: (packet) => {
@@ -295,6 +299,7 @@ export class InstanceRuntime {
 
   /** The core has no report for a farewell heard as backup, and operators look for the line. */
   #receive(packet: IncomingPacket): void {
+    this.#world.beforeTimer(this);
     const { statistics } = this.router;
     const before = statistics.get("priority-zero-received");
     this.router.receive(packet);

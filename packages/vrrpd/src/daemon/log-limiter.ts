@@ -26,8 +26,11 @@ export class LogLimiter {
     this.#window = options.window ?? seconds(60);
   }
 
-  /** @param kind What counts together: instance, peer and reason. */
-  write(kind: string, message: string): void {
+  /**
+   * @param kind What counts together: instance, peer and reason.
+   * @param message The line, or how to make it: under a flood most lines are never needed.
+   */
+  write(kind: string, message: string | (() => string)): void {
     let entry = this.#kinds.get(kind);
     if (entry === undefined) {
       // Peers choose the kinds (by their source addresses), so their number has a limit too.
@@ -35,7 +38,7 @@ export class LogLimiter {
       entry = this.#kinds.get(key) ?? this.#start(key);
     }
     entry.seen++;
-    if (entry.seen <= this.#burst) this.#write(message);
+    if (entry.seen <= this.#burst) this.#write(textOf(message));
     else entry.last = message;
   }
 
@@ -60,7 +63,7 @@ export class LogLimiter {
     this.#kinds.delete(key);
     if (entry === undefined || entry.seen <= this.#burst) return;
     const more = entry.seen - this.#burst;
-    this.#write(`${entry.last} (${more} more in the last minute)`);
+    this.#write(`${textOf(entry.last)} (${more} more in the last minute)`);
     // A kind that goes on is told once a minute from here, without a new burst.
     this.#start(key).seen = this.#burst;
   }
@@ -68,8 +71,12 @@ export class LogLimiter {
 
 interface Kind {
   seen: number;
-  last: string;
+  last: string | (() => string);
   timer: Timer;
+}
+
+function textOf(message: string | (() => string)): string {
+  return typeof message === "string" ? message : message();
 }
 
 /** Kinds that are told apart; beyond them lines share one budget. */

@@ -57,6 +57,7 @@ export interface RuntimeOptions {
 export interface RuntimeHooks {
   readonly onReport: (instance: InstanceRuntime, report: Report) => void;
   readonly onHeld: (instance: InstanceRuntime, held: boolean) => void;
+  readonly beforeTimer: InstanceWorld["beforeTimer"];
   readonly onSend: InstanceWorld["onSend"];
   /** Settings, priority or source of an instance may be others. */
   readonly onChanged: (instance: InstanceRuntime) => void;
@@ -135,6 +136,7 @@ export class Runtime {
         ),
       onReport: (instance, report) => this.#report(instance, report),
       onHeld: (instance, held) => this.#onHeld(instance, held),
+      beforeTimer: options.hooks.beforeTimer,
       onSend: options.hooks.onSend,
     };
     this.#trackers = this.#newTrackers(config);
@@ -474,6 +476,13 @@ export class Runtime {
       priority: instance.effectivePriority,
       master: instance.master,
     };
+    if (report.type === "refused") {
+      // A peer can send these by the thousand: the line is made only if it is written.
+      const kind = `${instance.name} ${report.reason} ${report.from.bytes.join(".")}`;
+      this.#limiter.write(kind, () => reportLines(report, context)[0]?.message ?? "");
+      this.#options.hooks.onReport(instance, report);
+      return;
+    }
     // A script without a result yet is shown as a fault, and not announced as one.
     const waiting =
       report.type === "state" &&
