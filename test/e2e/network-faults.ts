@@ -30,7 +30,8 @@ const GOOD: AdvertPlan = {
   addresses: [VIRTUAL_ADDRESS],
   password: PASSWORD,
 };
-const NONE = 20;
+/** Milliseconds that are no outage; see `daemonFaults`. */
+const NONE = 50;
 
 /** Runs with a way to put frames on the client's wire. */
 async function injecting<T>(pair: Pair, use: (injector: Injector) => Promise<T>): Promise<T> {
@@ -60,7 +61,7 @@ function undisturbed({ outage, twoHolders, more }: FaultFigures): void {
   assert.equal(twoHolders, 0);
   assert.equal(more["adverts of the peer"], 0);
   const silence = more["silence of the master"] ?? 0;
-  assert.ok(silence <= 1200, `the master was silent for ${silence} ms`);
+  assert.ok(silence <= 2000, `the master was silent for ${silence} ms`);
 }
 
 /** Faults of the network, and what strangers send. */
@@ -120,10 +121,13 @@ export const networkFaults: readonly Fault[] = [
   {
     title: "a genuine priority-0 advert replayed",
     claim: "a replayed farewell of the living master moves nothing",
+    open: "a master cannot answer what it never hears: its kernel drops what has an address of the host as its source",
     programs: ["socat"],
     run: async (pair, kinds) => {
       await startPair(pair, kinds, ...PAIR);
       return injecting(pair, async (injector) => {
+        // Right after an advert: the next one comes later than the skew.
+        await pair.nextAdvert("lb1");
         const since = now();
         injector.send(advertFrame({ ...GOOD, from: ADDRESSES.lb1, priority: 0 }));
         await sleep(4000);
