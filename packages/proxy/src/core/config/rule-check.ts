@@ -8,6 +8,7 @@ import { compileRedirects, compileRules, placed, RULESET_PLACES } from "../rule/
 import { compileReply } from "../rule/reply.ts";
 import type { ActionRuleset } from "../rule/rule.ts";
 import {
+  AT_CHECK,
   AT_CONFIG,
   AT_LOG,
   AT_REQUEST,
@@ -79,7 +80,6 @@ class RuleChecker {
   }
 
   proxy(proxy: ProxyDraft, index: number): void {
-    const { draft } = this.#reading;
     const scope: ProxyScope = {
       name: proxy.name,
       index,
@@ -105,7 +105,6 @@ class RuleChecker {
     const place = (at: Position): number => (order.get(at.file) ?? 0) * 1e9 + at.line;
     jobs.sort((a, b) => place(a.at) - place(b.at));
     for (const job of jobs) job.run();
-    void draft;
   }
 
   #acl(acl: AclLine, scope: ProxyScope): void {
@@ -179,6 +178,7 @@ class RuleChecker {
     const [head] = line.words;
     const word = head?.text ?? "";
     const name = word.replace(/\(.*/s, "");
+    this.#references(name, line, proxy);
     const known = ACTIONS.get(name);
     const isHttp = ruleset.startsWith("http");
     if (known === undefined || !known.rulesets.includes(ruleset)) {
@@ -228,6 +228,42 @@ class RuleChecker {
         ? `error detected while parsing an '${ruleset} ${word}' condition : `
         : `'${ruleset} ${word}' : error detected in ${nameOf(proxy)} while parsing '${condition[0]?.text ?? "if"}' condition : `;
     this.#condition(line.at, condition, scope, place, ruleset, conditionLead);
+  }
+
+  /** Sections that actions name. */
+  #references(name: string, line: RuleLine, proxy: ProxyDraft): void {
+    const { findings, draft } = this.#reading;
+    const say = (message: string): void => {
+      if (this.#isNew(line.at, message)) {
+        findings.alertPlain(
+          "config/unknown-reference",
+          line.at,
+          message,
+          `[${line.at.file}:${line.at.line}]`,
+        );
+      }
+    };
+    const target = line.words[1]?.text ?? "";
+    if ((name === "cache-use" || name === "cache-store") && !draft.caches.has(target)) {
+      say(
+        `config: ${nameOf(proxy)}: unable to find the cache '${target}' referenced by the filter 'cache'.`,
+      );
+    }
+    if (name === "do-resolve") {
+      const resolvers = /\([^,]*,([^,)]*)/.exec(line.words[0]?.text ?? "")?.[1] ?? "";
+      if (!draft.resolvers.has(resolvers)) {
+        say(
+          `Proxy '${proxy.name}': Can't find resolvers section '${resolvers}' for do-resolve action.`,
+        );
+      }
+    }
+    if (name === "send-spoe-group") {
+      findings.alert(
+        "config/not-served",
+        line.at,
+        "'send-spoe-group' is not supported: SPOE is not served by lbproxy.",
+      );
+    }
   }
 
   /** `if` with nothing after it holds always, as in HAProxy. */
@@ -334,6 +370,18 @@ class RuleChecker {
       format(proxy.uniqueIdFormat, "unique-id", AT_REQUEST, PLAIN_TEXT);
     }
     for (const page of proxy.errorPages.values()) {
+      if (page.kind === "section" && !this.#reading.draft.httpErrors.has(page.name)) {
+        const { at, name } = page;
+        jobs.push({
+          at,
+          run: () =>
+            this.#reading.findings.alertPlain(
+              "config/unknown-reference",
+              at,
+              `proxy '${proxy.name}': unknown http-errors section '${name}' (at ${at.file}:${at.line}).`,
+            ),
+        });
+      }
       if (page.kind !== "reply") continue;
       jobs.push({
         at: page.at,
@@ -374,6 +422,14 @@ class RuleChecker {
           ),
       });
     }
+    for (const [keyword, lines] of [
+      ["http-check", proxy.httpCheck],
+      ["tcp-check", proxy.tcpCheck],
+    ] as const) {
+      for (const line of lines) {
+        jobs.push({ at: line.at, run: () => this.#check(keyword, line, scope) });
+      }
+    }
     for (const server of proxy.servers) {
       const label = `'server ${proxy.name}/${server.name}' : `;
       const sni = server.tls?.sni;
@@ -413,6 +469,34 @@ class RuleChecker {
         });
       }
     }
+  }
+
+  /** The expressions and formats of a step of a check. */
+  #check(keyword: string, line: RuleLine, scope: ProxyScope): void {
+    const { words, at } = line;
+    const [step, ...rest] = words;
+    const name = `${keyword} ${step?.text ?? ""}`;
+    const lead = (): string => `'${name}' : `;
+    this.#compile(at, "parsing", lead, scope, AT_CHECK, name, (context) => {
+      if (/^(set-var|set-var-fmt)\(/.test(step?.text ?? "")) {
+        if (step?.text.startsWith("set-var-fmt") === true) {
+          if (rest[0] !== undefined) compileLogFormat(rest[0], context, PLAIN_TEXT);
+        } else parseExpression(rest, 0, context);
+        return;
+      }
+      for (const [i, word] of rest.entries()) {
+        const value = rest[i + 1];
+        if (value === undefined) continue;
+        if (step?.text === "connect" && word.text === "port" && !/^\d+$/.test(value.text)) {
+          parseExpression([value], 0, context);
+        } else if (word.text === "hdr" && step?.text === "send") {
+          const format = rest[i + 2];
+          if (format !== undefined) compileLogFormat(format, context, HTTP_TEXT);
+        } else if (/^(uri-lf|body-lf|string-lf|binary-lf|on-success|on-error)$/.test(word.text)) {
+          compileLogFormat(value, context, PLAIN_TEXT);
+        } else if (word.text === "status-code") parseExpression([value], 0, context);
+      }
+    });
   }
 
   /** Runs one compilation and reports what it said, with `lead` before each error. */
