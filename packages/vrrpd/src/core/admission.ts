@@ -99,13 +99,7 @@ export class Admission {
     if (authentication.type === "ah") return this.#admitAh(router, packet, authentication.key);
     if (hmac !== undefined) return this.#admitHmac(router, packet, utc());
 
-    const known = this.#remembered.find(
-      ({ from, to, bytes }) =>
-        equalBytes(bytes, packet.bytes) &&
-        equalBytes(from.bytes, packet.from.bytes) &&
-        equalBytes(to.bytes, packet.to.bytes),
-    );
-    if (known !== undefined) return known.result;
+    for (const known of this.#remembered) if (isSame(known, packet)) return known.result;
     const result = this.#admitAdvert(router, packet, packet.bytes);
     if (result.ok) this.#remember(packet, result);
     return result;
@@ -244,6 +238,14 @@ interface Remembered {
   readonly to: IpAddress;
   readonly bytes: Uint8Array;
   readonly result: Result<Admitted, RefusalReason>;
+}
+
+function isSame({ from, to, bytes }: Remembered, packet: IncomingPacket): boolean {
+  return (
+    equalBytes(bytes, packet.bytes) &&
+    equalBytes(from.bytes, packet.from.bytes) &&
+    equalBytes(to.bytes, packet.to.bytes)
+  );
 }
 
 /** The eight bytes of PASS. RFC 2338 §5.3.6.2. */

@@ -10,6 +10,7 @@ export {
 } from "./advert.ts";
 export { AdvertEncoder, type PreparedAdverts, type Sequences } from "./advert-encoder.ts";
 export { AH_SIZE, type AhError, openAh, type SignedHeader, sealWithAh } from "./ah.ts";
+export type { Circumstances } from "./circumstances.ts";
 export { type Explanation, explainInstance } from "./config/explain.ts";
 export type * from "./config/host.ts";
 export { type LoadedConfig, type LoadOptions, loadConfig } from "./config/load.ts";
@@ -82,4 +83,4 @@ export {
   uncheckedTracker,
 } from "./tracking.ts";
 export { downTime, leaveTime, longestSkew, skewTime } from "./transition.ts";
-export { type Circumstances, VirtualRouter } from "./virtual-router.ts";
+export { VirtualRouter } from "./virtual-router.ts";

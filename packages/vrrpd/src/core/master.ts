@@ -11,10 +11,10 @@ import {
   becomeFault,
   becomeInitialize,
   cancelTimer,
+  downTime,
   following,
   leaveTime,
   listenTime,
-  pauseLimit,
   report,
   setTimer,
   skewTime,
@@ -209,8 +209,9 @@ function withSplit(standing: Standing, state: Master, evidence: SplitEvidence): 
 
 /** Told once; over when nothing more is noticed for a down timer. */
 function noticeSplit(standing: Standing, state: Master, evidence: SplitEvidence): Action[] {
-  if (!standing.router.conduct.detectSplitBrain) return [];
-  const actions: Action[] = [setTimer("split-quiet", quietTime(standing))];
+  const { router, priority } = standing;
+  if (!router.conduct.detectSplitBrain) return [];
+  const actions: Action[] = [setTimer("split-quiet", downTime(router, priority, router.interval))];
   if (!state.split) actions.push(report({ type: "split-brain", evidence }));
   return actions;
 }
@@ -299,10 +300,6 @@ function ownAdvert(standing: Standing): Action {
 function farewell(standing: Standing): Action[] {
   if (!standing.canSend) return [];
   return [{ type: "send-advert", priority: PRIORITY_LEAVING, kind: "farewell" }];
-}
-
-function quietTime({ router, priority }: Standing): ReturnType<typeof pauseLimit> {
-  return pauseLimit({ ...router, timerExpiredBackup: undefined }, priority);
 }
 
 /** After a heal the loser's announcements may still be under way: 50 ms, 200 ms and 1 s after it, once more. */

@@ -1,4 +1,4 @@
-import { type IpAddress, type Micros, micros } from "@ha/base";
+import { type IpAddress, type Micros, micros, sameAddress } from "@ha/base";
 import { Admission } from "./admission.ts";
 import { decodeAdvert } from "./advert.ts";
 import {
@@ -8,6 +8,7 @@ import {
   type Sequences,
 } from "./advert-encoder.ts";
 import { AH_SIZE } from "./ah.ts";
+import { type Circumstances, sameFaults } from "./circumstances.ts";
 import { type Action, type AdvertKind, type Event, type Standing, step } from "./machine.ts";
 import type { IncomingPacket, Ports } from "./ports.ts";
 import type { Report } from "./report.ts";
@@ -17,18 +18,6 @@ import { type RefusalReason, Statistics } from "./statistics.ts";
 import type { SyncGroup } from "./sync-group.ts";
 import { cancelSlot, newTimerSlots, type TimerSlot } from "./timer-slots.ts";
 import { pauseLimit } from "./transition.ts";
-
-/** What trackers and the interface make of a router. */
-export interface Circumstances {
-  /** Effective priority, 1–255: see `effectivePriority`. */
-  readonly priority: number;
-  /** Source of the adverts; undefined while there is none, which is also a fault to be named in `faults`. */
-  readonly source: IpAddress | undefined;
-  /** Why it may not be master; empty: nothing. Those of other members of the sync group are added by itself. */
-  readonly faults: readonly FaultReason[];
-  /** The interface carries packets. */
-  readonly linkUp: boolean;
-}
 
 /**
  * The shell round the machine: events in, effects out through `Ports`, in order. No decision is made here but when a
@@ -225,9 +214,7 @@ export class VirtualRouter {
     const before = this.#circumstances;
     this.#circumstances = circumstances;
     if (before.source !== circumstances.source) this.#encoder.forget();
-    const changed =
-      before.faults.length !== circumstances.faults.length ||
-      before.faults.some((fault, i) => !sameFault(fault, circumstances.faults[i]));
+    const changed = !sameFaults(before.faults, circumstances.faults);
     this.#apply(changed);
     if (changed) this.group?.faultsChanged();
   }
@@ -359,7 +346,7 @@ export class VirtualRouter {
 
   #addressesDiffer(from: IpAddress): void {
     const { skipCheckAddresses } = this.#router;
-    const known = this.#differsFrom === from || sameSource(this.#differsFrom, from);
+    const known = this.#differsFrom !== undefined && sameAddress(this.#differsFrom, from);
     if (known && skipCheckAddresses) return;
     this.statistics.count("addresses-differ");
     if (known) return;
@@ -504,19 +491,6 @@ export class VirtualRouter {
       heardAhSequence: () => this.#admission.heardAhSequence,
     };
   }
-}
-
-function sameFault(a: FaultReason, b: FaultReason | undefined): boolean {
-  if (a.type !== b?.type) return false;
-  return JSON.stringify(a) === JSON.stringify(b);
-}
-
-function sameSource(a: IpAddress | undefined, b: IpAddress): boolean {
-  return (
-    a !== undefined &&
-    a.bytes.length === b.bytes.length &&
-    a.bytes.every((v, i) => v === b.bytes[i])
-  );
 }
 
 const ADVERT_DUE: Event = { type: "timer", timer: "advert" };

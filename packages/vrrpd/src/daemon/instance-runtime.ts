@@ -14,6 +14,7 @@ import {
   type NetworkState,
   type RejectedSender,
 } from "@ha/linux";
+import type { Circumstances } from "../core/circumstances.ts";
 import type { Globals, Instance } from "../core/config/model.ts";
 import type { Digests, IncomingPacket, OutgoingPacket, Ports } from "../core/ports.ts";
 import type { Report } from "../core/report.ts";
@@ -22,7 +23,7 @@ import { keepalivedStatistics, type RefusalReason } from "../core/statistics.ts"
 import type { SyncGroup } from "../core/sync-group.ts";
 import { type Tracker, trackingResult } from "../core/tracking.ts";
 import { downTime } from "../core/transition.ts";
-import { type Circumstances, VirtualRouter } from "../core/virtual-router.ts";
+import { VirtualRouter } from "../core/virtual-router.ts";
 import type { Announcements } from "./announcements.ts";
 import type { Dispatch, Endpoint } from "./dispatch.ts";
 import { HeldAddresses } from "./held-addresses.ts";

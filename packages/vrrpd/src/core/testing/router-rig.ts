@@ -2,11 +2,12 @@ import { type IpAddress, ip, type Micros, micros, seconds } from "@ha/base";
 import { SimClock } from "@ha/base/testing";
 import { AUTH_TYPES, padded } from "../admission.ts";
 import { encodeAdvert } from "../advert.ts";
+import type { Circumstances } from "../circumstances.ts";
 import type { IncomingPacket, OutgoingPacket, Ports } from "../ports.ts";
 import type { Report } from "../report.ts";
 import { DEFAULT_ANNOUNCE, NO_AUTHENTICATION, OUR_CONDUCT, type Router } from "../router.ts";
 import type { SyncGroup } from "../sync-group.ts";
-import { type Circumstances, VirtualRouter } from "../virtual-router.ts";
+import { VirtualRouter } from "../virtual-router.ts";
 import { SIM_DIGESTS } from "./sim-digests.ts";
 
 /** keepalived's defaults: version 2, one second, priority 100, multicast, one address. */

@@ -1,7 +1,6 @@
 import { compareAddresses, type Micros, micros, milliseconds } from "@ha/base";
 import type { IncomingPacket } from "../ports.ts";
 import type { Report } from "../report.ts";
-import type { Router } from "../router.ts";
 import { downTime, leaveTime } from "../transition.ts";
 import type { SimHost, SimSeat } from "./sim-host.ts";
 import type { SimLan } from "./sim-lan.ts";
@@ -27,6 +26,7 @@ export class SafetyChecks {
   readonly #lan: SimLan;
   #disturbedAt = micros(0);
   #settled = false;
+  #knownTimes: Times | undefined;
   #settling = false;
   #holderlessSince: Micros | undefined;
   #epoch = 0;
@@ -50,6 +50,7 @@ export class SafetyChecks {
   disturbed(): void {
     this.#disturbedAt = this.#now;
     this.#settled = false;
+    this.#knownTimes = undefined;
     this.#epoch++;
     this.#holderlessSince = undefined;
     this.#pairs.clear();
@@ -384,26 +385,39 @@ export class SafetyChecks {
     return hosts.some((a) => hosts.some((b) => this.#lan.hears(a, b) !== this.#lan.hears(b, a)));
   }
 
-  #settings(): Router[] {
-    return this.#lan.hosts.flatMap(({ seats }) => seats.map(({ settings }) => settings));
+  /** The longest of each, over all routers; settings change with a disturbance at most. */
+  #times(): Times {
+    this.#knownTimes ??= timesOf(this.#lan.hosts);
+    return this.#knownTimes;
   }
 
   #interval(): number {
-    return Math.max(...this.#settings().map(({ interval }) => interval));
+    return this.#times().interval;
   }
 
   #downTime(): number {
-    const slowest = micros(this.#interval());
-    return Math.max(...this.#settings().map((router) => downTime(router, 1, slowest)));
+    return this.#times().down;
   }
 
   #settleTime(): number {
-    const settings = this.#settings();
-    const delays = settings.map(
-      (router) => router.preemptDelay + router.startupDelay + leaveTime(router),
-    );
-    return 2 * this.#downTime() + this.#interval() + Math.max(...delays) + SLACK;
+    return this.#times().settle;
   }
+}
+
+interface Times {
+  readonly interval: number;
+  readonly down: number;
+  readonly settle: number;
+}
+
+function timesOf(hosts: readonly SimHost[]): Times {
+  const settings = hosts.flatMap(({ seats }) => seats.map((seat) => seat.settings));
+  const interval = Math.max(...settings.map((router) => router.interval));
+  const down = Math.max(...settings.map((router) => downTime(router, 1, micros(interval))));
+  const delays = settings.map(
+    (router) => router.preemptDelay + router.startupDelay + leaveTime(router),
+  );
+  return { interval, down, settle: 2 * down + interval + Math.max(...delays) + SLACK };
 }
 
 function speaks({ router }: SimSeat): boolean {

@@ -1,6 +1,7 @@
 import { type IpAddress, type Micros, micros, milliseconds, seconds } from "@ha/base";
 import { priorityOf } from "../admission.ts";
 import type { Sequences } from "../advert-encoder.ts";
+import type { Circumstances } from "../circumstances.ts";
 import { step } from "../machine.ts";
 import type { IncomingPacket, OutgoingPacket, Ports } from "../ports.ts";
 import type { Report } from "../report.ts";
@@ -9,7 +10,7 @@ import { PRIORITY_LEAVING, type Router } from "../router.ts";
 import type { FaultReason } from "../state.ts";
 import { SyncGroup } from "../sync-group.ts";
 import { pauseLimit, setTimer } from "../transition.ts";
-import { type Circumstances, VirtualRouter } from "../virtual-router.ts";
+import { VirtualRouter } from "../virtual-router.ts";
 import { GuardRun } from "./guard-run.ts";
 import { HostClock } from "./host-clock.ts";
 import { SIM_DIGESTS } from "./sim-digests.ts";
