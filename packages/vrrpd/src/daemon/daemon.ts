@@ -166,6 +166,7 @@ class Daemon {
       transport: linuxTransport,
       openAnnouncer: openPacketSocket,
       digests,
+      logAddresses: this.#options.logAddressChanges,
       notify,
       inheritedScripts: guard?.inheritedScripts ?? {},
       hooks: {

@@ -1,7 +1,6 @@
 import {
   type Clock,
   formatAddress,
-  formatMac,
   type IpAddress,
   type Micros,
   micros,
@@ -19,19 +18,19 @@ import type {
 import type { Config, Instance } from "../core/config/model.ts";
 import type { Digests } from "../core/ports.ts";
 import type { Report } from "../core/report.ts";
-import type { StateName } from "../core/state.ts";
 import { SyncGroup } from "../core/sync-group.ts";
 import { type Tracker, trackersInGroup } from "../core/tracking.ts";
-import { type Announcement, Announcements, type Spacing } from "./announcements.ts";
+import { Announcements, type Spacing } from "./announcements.ts";
 import { Dispatch } from "./dispatch.ts";
 import { GroupRuntime } from "./group-runtime.ts";
+import { HolderWatch } from "./holder-watch.ts";
 import { InstanceFirewall } from "./instance-firewall.ts";
 import { InstanceRuntime, type InstanceWorld, sameVirtualRouter } from "./instance-runtime.ts";
 import { LinkWatch } from "./link-watch.ts";
 import type { Log } from "./log.ts";
 import { LogLimiter } from "./log-limiter.ts";
-import { Notifier, type NotifyContext, type NotifyState } from "./notifier.ts";
-import { reportLines } from "./report-log.ts";
+import { Narrator } from "./narrator.ts";
+import type { NotifyContext } from "./notifier.ts";
 import { StaticEntries } from "./static-entries.ts";
 import type { DaemonStatus, GroupStatus, InstanceStatus } from "./status.ts";
 import { Trackers } from "./trackers.ts";
@@ -51,6 +50,8 @@ export interface RuntimeOptions {
   /** Verdicts of scripts that a predecessor left. */
   readonly inheritedScripts: Readonly<Record<string, boolean>>;
   readonly hooks: RuntimeHooks;
+  /** `-a`: every address that comes or goes is logged. */
+  readonly logAddresses: boolean;
 }
 
 /** What stands outside of the protocol and wants to know: guard, beacon, resume record, control socket. */
@@ -75,12 +76,12 @@ export class Runtime {
   readonly #options: RuntimeOptions;
   readonly #world: InstanceWorld;
   readonly #limiter: LogLimiter;
-  readonly #announcers = new Map<number, Announcer>();
+  readonly #holders: HolderWatch;
+  readonly #narrator: Narrator;
   readonly #statics: StaticEntries;
   readonly #virtualLinks: VirtualLinks;
   readonly #firewall: InstanceFirewall;
   readonly #extra: Timer[] = [];
-  readonly #notifiers = new Map<string, Notifier>();
   readonly #stopListening: () => void;
   #instances = new Map<string, InstanceRuntime>();
   #groups = new Map<string, GroupRuntime>();
@@ -112,11 +113,19 @@ export class Runtime {
       logUnknown: globals.log_unknown_vrids,
     });
     this.announcements = new Announcements(clock, spacingOf(config), (announcement) =>
-      this.#sendAnnouncement(announcement),
+      this.#holders.send(announcement),
     );
     this.#statics = new StaticEntries(network, log);
     this.#virtualLinks = new VirtualLinks(network, log);
     this.#firewall = new InstanceFirewall(network, log);
+    this.#narrator = new Narrator(log, this.#limiter, options.notify);
+    this.#holders = new HolderWatch({
+      network,
+      openAnnouncer: options.openAnnouncer,
+      log,
+      limiter: this.#limiter,
+      instances: () => this.instances,
+    });
     this.#world = {
       clock,
       utc: options.utc,
@@ -134,7 +143,10 @@ export class Runtime {
           `${name} farewell ${formatAddress(from)}`,
           `(${name}) Backup received priority 0 advertisement`,
         ),
-      onReport: (instance, report) => this.#report(instance, report),
+      onReport: (instance, report) => {
+        options.hooks.onReport(instance, report);
+        this.#narrator.report(instance, report, this.#groupOf(instance.config));
+      },
       onHeld: (instance, held) => this.#onHeld(instance, held),
       beforeTimer: options.hooks.beforeTimer,
       onSend: options.hooks.onSend,
@@ -228,12 +240,14 @@ export class Runtime {
     await this.#trackers.start();
     this.#changed();
     this.#firewall.update(config, this.instances);
-    this.#watchHolders();
+    if (this.#config.globals.vrrp_detect_split_brain) this.#holders.listen();
     this.#announceExtra();
-    if (config.globals.fifo_write_vrrp_states_on_reload) this.#writeStates();
+    if (config.globals.fifo_write_vrrp_states_on_reload) {
+      for (const runtime of this.#instances.values()) this.#narrator.repeatState(runtime);
+    }
     for (const { name } of before.instances) {
       if (!config.instances.some((instance) => instance.name === name)) {
-        this.#notifiers.delete(`INSTANCE ${name}`);
+        this.#narrator.forget("INSTANCE", name);
       }
     }
   }
@@ -244,6 +258,7 @@ export class Runtime {
    */
   async stop(options: { readonly keepAddresses: boolean; readonly limit: Micros }): Promise<void> {
     this.#stopping = true;
+    this.#narrator.quiet = true;
     this.#trackers.stop();
     this.#poll?.cancel();
     this.#renewal?.cancel();
@@ -258,12 +273,12 @@ export class Runtime {
     this.#firewall.close();
     await this.#virtualLinks.clear();
     for (const instance of this.#instances.values()) {
-      this.#notifiers.get(`INSTANCE ${instance.name}`)?.state("STOP", instance.effectivePriority);
+      this.#narrator.of("INSTANCE", instance.name)?.state("STOP", instance.effectivePriority);
     }
     for (const group of this.#groups.values()) {
-      this.#notifiers.get(`GROUP ${group.name}`)?.state("STOP", 0);
+      this.#narrator.of("GROUP", group.name)?.state("STOP", 0);
     }
-    await Promise.all([...this.#notifiers.values()].map((notifier) => notifier.finish(seconds(1))));
+    await this.#narrator.finish(seconds(1));
   }
 
   close(): void {
@@ -273,7 +288,7 @@ export class Runtime {
     this.announcements.close();
     this.links.close();
     this.#limiter.close();
-    for (const announcer of this.#announcers.values()) announcer.close();
+    this.#holders.close();
   }
 
   status(): Pick<
@@ -300,8 +315,7 @@ export class Runtime {
   }
 
   #make(instance: Instance): InstanceRuntime {
-    const group =
-      instance.sync_group === undefined ? undefined : this.#groups.get(instance.sync_group);
+    const group = this.#groupOf(instance);
     const { globals } = this.#config;
     const runtime = new InstanceRuntime(instance, globals, this.#world, group?.core);
     this.#instances.set(instance.name, runtime);
@@ -316,7 +330,7 @@ export class Runtime {
       const before = old.get(group.name);
       const runtime = new GroupRuntime(group, before?.core ?? new SyncGroup(group.name));
       this.#groups.set(group.name, runtime);
-      this.#setNotifier(`GROUP ${group.name}`, {
+      this.#narrator.set({
         kind: "GROUP",
         name: group.name,
         notify: group.notify,
@@ -327,7 +341,7 @@ export class Runtime {
   }
 
   #notifierOf(instance: Instance): void {
-    this.#setNotifier(`INSTANCE ${instance.name}`, {
+    this.#narrator.set({
       kind: "INSTANCE",
       name: instance.name,
       notify: instance.notify,
@@ -336,15 +350,13 @@ export class Runtime {
     });
   }
 
-  #setNotifier(key: string, settings: Notifier["settings"]): void {
-    const known = this.#notifiers.get(key);
-    if (known === undefined) this.#notifiers.set(key, new Notifier(settings, this.#options.notify));
-    else known.settings = settings;
+  #groupOf({ sync_group }: Instance): GroupRuntime | undefined {
+    return sync_group === undefined ? undefined : this.#groups.get(sync_group);
   }
 
   /** A reload took the instance out of the file. */
   #drop(runtime: InstanceRuntime): void {
-    const notifier = this.#notifiers.get(`INSTANCE ${runtime.name}`);
+    const notifier = this.#narrator.of("INSTANCE", runtime.name);
     runtime.router.handle({ type: "shutdown" });
     void this.#whenGone(runtime).then(() => {
       if (runtime.held.held) runtime.held.remove();
@@ -386,8 +398,7 @@ export class Runtime {
 
   #trackersOf(instance: Instance): readonly Tracker[] {
     const own = this.#trackers.trackersOf(instance, instance.interface);
-    const group =
-      instance.sync_group === undefined ? undefined : this.#groups.get(instance.sync_group);
+    const group = this.#groupOf(instance);
     if (group === undefined) return own;
     return trackersInGroup(own, {
       trackers: this.#trackers.trackersOf(group.config),
@@ -407,8 +418,7 @@ export class Runtime {
         }
         break;
       case "link-gone":
-        this.#announcers.get(event.link.index)?.close();
-        this.#announcers.delete(event.link.index);
+        this.#holders.linkGone(event.link.index);
         this.links.check();
         this.#changed();
         break;
@@ -441,11 +451,12 @@ export class Runtime {
   }
 
   #logAddress(what: string, how: string, address: IpAddress, ifindex: number): void {
-    if (this.#virtual.has(formatAddress(address))) return;
+    const { log, logAddresses } = this.#options;
+    if (!logAddresses && this.#virtual.has(formatAddress(address))) return;
     const device = this.#options.network.linkByIndex(ifindex)?.name ?? String(ifindex);
-    this.#options.log.detail(
-      `${what} address ${formatAddress(address)} ${how} interface ${device}`,
-    );
+    const line = `${what} address ${formatAddress(address)} ${how} interface ${device}`;
+    if (logAddresses) log.info(line);
+    else log.detail(line);
   }
 
   /** Interfaces or sources may be others: once a turn, after all events of it. */
@@ -469,125 +480,10 @@ export class Runtime {
     }
   }
 
-  #report(instance: InstanceRuntime, report: Report): void {
-    const { log } = this.#options;
-    const context = {
-      name: instance.name,
-      priority: instance.effectivePriority,
-      master: instance.master,
-    };
-    if (report.type === "refused") {
-      // A peer can send these by the thousand: the line is made only if it is written.
-      const kind = `${instance.name} ${report.reason} ${report.from.bytes.join(".")}`;
-      this.#limiter.write(kind, () => reportLines(report, context)[0]?.message ?? "");
-      this.#options.hooks.onReport(instance, report);
-      return;
-    }
-    // A script without a result yet is shown as a fault, and not announced as one.
-    const waiting =
-      report.type === "state" &&
-      report.to === "fault" &&
-      instance.router.faults.every(({ type }) => type === "not-checked-yet");
-    const quiet =
-      waiting ||
-      (report.type === "fault" && report.reasons.every(({ type }) => type === "not-checked-yet"));
-    if (!quiet) {
-      for (const { level, message, fields, limited } of reportLines(report, context)) {
-        if (limited === undefined) log[level](message, fields);
-        else this.#limiter.write(limited, message);
-      }
-    }
-    this.#options.hooks.onReport(instance, report);
-    this.#notify(instance, report, waiting);
-  }
-
-  #notify(instance: InstanceRuntime, report: Report, waiting: boolean): void {
-    const notifier = this.#notifiers.get(`INSTANCE ${instance.name}`);
-    const priority = instance.effectivePriority;
-    switch (report.type) {
-      case "state": {
-        const state = NOTIFIED[report.to];
-        if (state === undefined || waiting || this.#stopping) break;
-        notifier?.state(state, priority);
-        this.#notifyGroup(instance);
-        break;
-      }
-      case "lower-priority-advert":
-        if (instance.router.state.name === "master") notifier?.lowerPriorityHeard(priority);
-        break;
-      case "effective-priority": {
-        const { name } = instance.router.state;
-        if (name === "master") notifier?.priorityChanged("MASTER_PRIORITY", report.to);
-        else if (name === "backup") notifier?.priorityChanged("BACKUP_PRIORITY", report.to);
-        break;
-      }
-      default:
-        break;
-    }
-  }
-
-  #notifyGroup({ config }: InstanceRuntime): void {
-    const group = config.sync_group === undefined ? undefined : this.#groups.get(config.sync_group);
-    const state = group?.newState();
-    if (group === undefined || state === undefined) return;
-    const word = NOTIFIED[state];
-    if (word === undefined) return;
-    this.#options.log.info(`VRRP_Group(${group.name}) Syncing instances to ${word} state`);
-    this.#notifiers.get(`GROUP ${group.name}`)?.state(word, 0);
-  }
-
-  /** `fifo_write_vrrp_states_on_reload`. */
-  #writeStates(): void {
-    for (const instance of this.#instances.values()) {
-      const state = NOTIFIED[instance.router.state.name];
-      if (state === undefined) continue;
-      this.#notifiers
-        .get(`INSTANCE ${instance.name}`)
-        ?.repeatState(state, instance.effectivePriority);
-    }
-  }
-
   #onHeld(instance: InstanceRuntime, held: boolean): void {
     this.#options.hooks.onHeld(instance, held);
     this.#firewall.update(this.#config, this.instances);
-    this.#watchHolders();
-  }
-
-  #sendAnnouncement({ address, ifindex, device, mac }: Announcement): void {
-    const { log, network } = this.#options;
-    const announcer = this.#announcer(ifindex);
-    if (announcer === undefined) return;
-    const what = address.family === 4 ? "gratuitous ARP" : "unsolicited Neighbour Advert";
-    log.detail(`Sending ${what} on ${device} for ${formatAddress(address)}`);
-    const problem = announcer.announce(address, network.linkByIndex(ifindex)?.mac ?? mac);
-    if (problem !== undefined) {
-      this.#limiter.write(`announce ${device}`, `${what} on ${device}: ${problem.message}`);
-    }
-  }
-
-  #announcer(ifindex: number): Announcer | undefined {
-    const known = this.#announcers.get(ifindex);
-    if (known !== undefined && !known.closed) return known;
-    const link = this.#options.network.linkByIndex(ifindex);
-    if (link === undefined || link.loopback) return undefined;
-    try {
-      const announcer = this.#options.openAnnouncer({
-        interface: { name: link.name, index: ifindex },
-        addresses: [],
-        onArp: ({ senderAddress, senderMac }) =>
-          this.#heardHolder(ifindex, senderAddress, senderMac),
-        onNeighbour: ({ target, mac }) => {
-          if (mac !== undefined) this.#heardHolder(ifindex, target, mac);
-        },
-        onError: (error) => this.#limiter.write(`announcer ${link.name}`, error.message),
-      });
-      this.#announcers.set(ifindex, announcer);
-      return announcer;
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      this.#limiter.write(`announcer ${link.name}`, `cannot announce on ${link.name}: ${why}`);
-      return undefined;
-    }
+    if (this.#config.globals.vrrp_detect_split_brain) this.#holders.listen();
   }
 
   #askWitness(
@@ -598,36 +494,6 @@ export class Runtime {
     const { clock, network, openAnnouncer } = this.#options;
     const link = device === undefined ? undefined : network.linkByName(device);
     askWitness(addresses, { clock, network, openAnnouncer, link }, answer);
-  }
-
-  /** Somebody answers for an address: another holder, if it is not us. */
-  #heardHolder(ifindex: number, address: IpAddress, mac: Uint8Array): void {
-    const own = this.#options.network.linkByIndex(ifindex)?.mac;
-    if (own === undefined || formatMac(own) === formatMac(mac)) return;
-    const text = formatAddress(address);
-    for (const { held, router } of this.#instances.values()) {
-      if (!held.held) continue;
-      const ours = held.holdings.addresses.some(
-        (placed) => placed.ifindex === ifindex && formatAddress(placed.config.address) === text,
-      );
-      if (ours) router.handle({ type: "address-conflict", address, mac });
-    }
-  }
-
-  /** Listens for others that answer for what we hold. */
-  #watchHolders(): void {
-    if (!this.#config.globals.vrrp_detect_split_brain) return;
-    const byIndex = new Map<number, IpAddress[]>();
-    for (const { held } of this.#instances.values()) {
-      if (!held.held) continue;
-      for (const { ifindex, config } of held.holdings.addresses) {
-        byIndex.set(ifindex, [...(byIndex.get(ifindex) ?? []), config.address]);
-      }
-    }
-    for (const [ifindex, addresses] of byIndex) this.#announcer(ifindex)?.watch(addresses);
-    for (const [ifindex, announcer] of this.#announcers) {
-      if (!byIndex.has(ifindex) && !announcer.closed) announcer.watch([]);
-    }
   }
 
   /** `garp_extra_if`: addresses on other devices than the instance's are announced now and again. */
@@ -671,13 +537,6 @@ export class Runtime {
 
 /** How often the kernel's filter is asked for what it refused. */
 const REJECTED_POLL = seconds(2);
-
-const NOTIFIED: Readonly<Record<StateName, NotifyState | undefined>> = {
-  initialize: undefined,
-  backup: "BACKUP",
-  master: "MASTER",
-  fault: "FAULT",
-};
 
 function virtualAddresses(config: Config): Set<string> {
   return new Set(
