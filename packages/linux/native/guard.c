@@ -340,8 +340,10 @@ static void prepare(void) {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_BLOCK, &all, NULL);
-  guard.signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
   fcntl(CHANNEL, F_SETFD, FD_CLOEXEC);
+  /* What a daemon has left open by mistake must not outlive it with us. */
+  syscall(SYS_close_range, CHANNEL + 1, ~0U, 0);
+  guard.signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
 
   int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
   if (fd >= 0) {

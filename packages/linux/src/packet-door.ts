@@ -1,7 +1,18 @@
+import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { formatAddress, type IpAddress } from "@ha/base";
 import { ipSocketAddress, SO_ATTACH_BPF, SOL_SOCKET } from "./kernel-address.ts";
-import { type Batch, createBatch, EAGAIN, EINTR, messageOf, SocketDoor } from "./socket-door.ts";
+import { setCloseOnExec } from "./own-process.ts";
+import {
+  type Batch,
+  createBatch,
+  EAGAIN,
+  EINTR,
+  LITTLE_ENDIAN,
+  messageOf,
+  nativeSockets,
+  SocketDoor,
+} from "./socket-door.ts";
 import { SystemError, systemError, wrapError } from "./system-error.ts";
 
 /** What came: for IPv4 from the IP header on, for IPv6 the payload with control messages. Views, valid until the next read. */
@@ -88,6 +99,7 @@ export function openPackageDoor(
   } catch (error) {
     throw textError(`open a raw socket of protocol ${protocol}`, error);
   }
+  keepFromChildren(protocol);
   let closed = false;
   let listening = false;
   let reading = false;
@@ -245,6 +257,29 @@ export function openNativeDoor(
       socket.close();
     },
   };
+}
+
+const SO_TYPE = 3;
+const SO_PROTOCOL = 38;
+const SOCK_RAW = 3;
+
+/**
+ * The package opens sockets that every program we start would inherit, and does not tell the descriptor. So all raw sockets
+ * of the protocol are looked for and closed on exec.
+ */
+function keepFromChildren(protocol: number): void {
+  const native = nativeSockets();
+  const value = new Uint8Array(4);
+  const option = (fd: number, name: number): number =>
+    native.getOption(fd, SOL_SOCKET, name, value) < 0
+      ? -1
+      : new DataView(value.buffer).getInt32(0, LITTLE_ENDIAN);
+  for (const name of readdirSync("/proc/self/fd")) {
+    const fd = Number(name);
+    if (option(fd, SO_PROTOCOL) === protocol && option(fd, SO_TYPE) === SOCK_RAW) {
+      setCloseOnExec(fd, true);
+    }
+  }
 }
 
 function ignore(): void {

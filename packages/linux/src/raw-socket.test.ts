@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import process from "node:process";
 import { after, before, describe, test } from "node:test";
@@ -406,6 +407,15 @@ describe("VRRP sockets of the kernel", { skip: whyNoNamespace() }, () => {
     socket.close();
     assert.equal(socket.send(advert({ vrid: 1 }), ends)?.code, "EBADF");
     hosts.here("ip link del t0");
+  });
+
+  test("no socket is inherited by the programs that we start", () => {
+    const { socket } = socketHere({ family: 4, authenticationHeader: true });
+    const six = socketHere({ family: 6 }).socket;
+    const child = execFileSync("/bin/ls", ["-l", "/proc/self/fd"], { encoding: "utf8" });
+    assert.doesNotMatch(child.replaceAll(/ [012] -> .*/g, ""), /socket:/);
+    socket.close();
+    six.close();
   });
 
   test("opening where the device is missing throws the kernel's code", () => {
