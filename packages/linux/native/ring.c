@@ -3,6 +3,7 @@
 #include "ring.h"
 #include <errno.h>
 #include <node_api.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -273,7 +274,7 @@ static napi_value Step(napi_env env, napi_callback_info info) {
   return number(env, step(door, wait < 0 ? -1 : (int64_t)(wait * 1e6)));
 }
 
-/* One turn in a callback scope: next ticks and promises made in it run when it closes. */
+/* One turn in a callback scope: next ticks and promises made in it run when it closes. -1 when JS could not run. */
 static int turn(struct door *door) {
   napi_env env = door->env;
   napi_handle_scope handles;
@@ -288,9 +289,13 @@ static int turn(struct door *door) {
   if (napi_call_function(env, undefined, function, 0, NULL, &result) == napi_ok) {
     napi_get_value_int32(env, result, &hit);
   } else {
+    /* An error of ours ends the process. A thread that is being terminated runs no JS any more, and has none. */
+    bool pending = false;
     napi_value error = NULL;
-    napi_get_and_clear_last_exception(env, &error);
-    napi_fatal_exception(env, error);
+    hit = -1;
+    if (napi_is_exception_pending(env, &pending) == napi_ok && pending &&
+        napi_get_and_clear_last_exception(env, &error) == napi_ok)
+      napi_fatal_exception(env, error);
   }
   napi_close_callback_scope(env, scope);
   napi_close_handle_scope(env, handles);
@@ -336,7 +341,13 @@ static void on_check(uv_handle_t *handle) {
     int64_t wait = timeout == 0 || has_work(door) ? 0 : time_to_wait(door, timeout);
     step(door, wait);
     if (has_completions(door) || door->clock[CLOCK_DEADLINE] <= door->clock[CLOCK_NOW]) {
-      if (turn(door) & 1) {
+      int fired = turn(door);
+      if (fired < 0) {
+        /* libuv must see that its loop is to end. */
+        if (door->running) uv_idle_start(door->idle, on_idle);
+        return;
+      }
+      if (fired & 1) {
         door->polled = 0;
         hit = 1;
       }

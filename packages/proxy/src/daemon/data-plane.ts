@@ -110,6 +110,20 @@ export class DataPlane {
     this.#afterTurn.push(callback);
   }
 
+  /**
+   * Calls `poll` every few milliseconds as long as it says true: for what other threads change in shared memory
+   * without telling.
+   */
+  pollWhile(poll: () => boolean): void {
+    const timer = this.wheel.create({
+      timedOut: () => {
+        if (poll()) this.wheel.set(timer, this.now + POLL);
+        else this.wheel.destroy(timer);
+      },
+    });
+    this.wheel.set(timer, this.now + POLL);
+  }
+
   /** What the ring calls after each turn's completions. */
   endTurn(): void {
     this.wheel.run(this.ring.now);
@@ -121,6 +135,9 @@ export class DataPlane {
     this.ring.deadline = this.wheel.soonest;
   }
 }
+
+/** Milliseconds between two looks at what other threads changed. */
+const POLL = 8;
 
 /** Where in the slab's spare room things are. */
 export interface DataPlaneLayout {

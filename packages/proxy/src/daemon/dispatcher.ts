@@ -31,10 +31,20 @@ export class Dispatcher {
   readonly #waiters: Map<number, ServerWaiter>;
   readonly #shared = new PendingQueue();
   readonly #own: readonly PendingQueue[];
+  readonly #onWait: () => void;
   #waiting = 0;
 
-  /** @param waiters Of the whole thread, by ticket owner. */
-  constructor(servers: Servers, balance: Balance, waiters: Map<number, ServerWaiter>) {
+  /**
+   * @param waiters Of the whole thread, by ticket owner.
+   * @param onWait Called when the first one has to wait: `wake` must be called now and then from here on.
+   */
+  constructor(
+    servers: Servers,
+    balance: Balance,
+    waiters: Map<number, ServerWaiter>,
+    onWait: () => void,
+  ) {
+    this.#onWait = onWait;
     this.#servers = servers;
     this.#balance = balance;
     this.#waiters = waiters;
@@ -125,7 +135,7 @@ export class Dispatcher {
       Atomics.add(this.#servers.queued, server, 1);
     }
     this.#waiters.set(ticket.owner, waiter);
-    this.#waiting++;
+    if (this.#waiting++ === 0) this.#onWait();
     return true;
   }
 

@@ -511,6 +511,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
 
   respondEnd(exchange: Exchange, closing: boolean): void {
     const { plane, connection } = this;
+    const isSending = !exchange.requestDone || connection.hasInput;
     this.#exchange = undefined;
     plane.giveExchange(exchange);
     this.#idleSince = plane.now;
@@ -519,7 +520,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
       return;
     }
     if (closing || plane.isStopping) {
-      this.#linger();
+      this.#linger(isSending);
       return;
     }
     this.#state = WAITING;
@@ -548,24 +549,30 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     return this.connection;
   }
 
-  /** Ends our side after the answer, and lets the client finish sending: a reset would eat the answer. */
-  #linger(): void {
+  /**
+   * Ends the connection once the answer went out. A client that may still be sending is let finish first: closing
+   * with bytes unread makes the kernel reset, which would eat the answer.
+   */
+  #linger(isSending: boolean): void {
     this.#state = LINGERING;
+    this.#mustDiscard = isSending;
     this.ownServer?.close();
     this.ownServer = undefined;
     const { connection } = this;
     connection.flush();
-    connection.shutdown();
+    if (isSending) connection.shutdown();
     this.#lingerOn();
   }
+
+  #mustDiscard = false;
 
   #lingerOn(): void {
     const { connection } = this;
     if (connection.unsent > 0) {
-      this.#setTimer(this.#frontend.timeouts.client);
+      if (!this.plane.wheel.isSet(this.#timer)) this.#setTimer(this.#frontend.timeouts.client);
       return;
     }
-    if (connection.isEnded && !connection.hasInput) {
+    if (!this.#mustDiscard || (connection.isEnded && !connection.hasInput)) {
       this.#close(false);
       return;
     }
@@ -623,7 +630,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     plane.giveTransaction(transaction);
     this.#dropHeld();
     connection.queueBytes(sent);
-    this.#linger();
+    this.#linger(true);
   }
 
   /** The client left between requests, or with half a head. */

@@ -48,6 +48,7 @@ export class Listener implements RingOwner {
   #slot: number;
   #isAccepting = false;
   #isStopped = false;
+  #isWaiting = false;
   /** Accepted beyond a limit, while the cancellation was under way: they wait here, unread. */
   readonly #parked: number[] = [];
   #open = 0;
@@ -115,6 +116,18 @@ export class Listener implements RingOwner {
       this.#isAccepting = true;
       this.#plane.ring.acceptAfterClose(this.#slot, this.fd);
     } else if (this.#hasRoom()) this.start();
+    else this.#waitForRoom();
+  }
+
+  /** Connections of other threads end without a word: look again until there is room. */
+  #waitForRoom(): void {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.#plane.pollWhile(() => {
+      this.proceed();
+      this.#isWaiting = !this.#isAccepting && !this.#isStopped;
+      return this.#isWaiting;
+    });
   }
 
   /** A connection ended somewhere: there may be room. */

@@ -314,12 +314,18 @@ class ProxyBuilder {
     const has = (name: string) => options.on.has(name);
     const { servers } = this.#state;
     const balance = compileBalance(backend, servers, this.#context) ?? NOTHING;
+    const dispatcher: Dispatcher = new Dispatcher(servers, balance, this.#plane.waiters, () =>
+      this.#plane.pollWhile(() => {
+        dispatcher.wake();
+        return dispatcher.waiting > 0;
+      }),
+    );
     const persistence = compilePersistence(backend, servers, this.#context);
     const sendName = backend.sendNameHeader;
     const names = backend.servers.map(({ name }) => asciiBytes(name));
     return {
       config: backend,
-      dispatcher: new Dispatcher(servers, balance, this.#plane.waiters),
+      dispatcher,
       persist: persistence.request,
       persistResponse: persistence.response,
       addFields: addressFields(options),

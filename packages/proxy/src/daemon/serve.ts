@@ -1,30 +1,23 @@
-import { chmodSync, chownSync, unlinkSync, writeFileSync } from "node:fs";
+import { unlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { errnoName } from "@ha/linux";
-import {
-  adoptDescriptor,
-  type Executor,
-  listenStream,
-  raiseDescriptorLimit,
-  type StreamAddress,
-} from "@ha/linux/ring";
-import type { Bind } from "../core/config/bind-model.ts";
+import { type Executor, raiseDescriptorLimit } from "@ha/linux/ring";
 import type { Config } from "../core/config/model.ts";
+import type { SourceFile } from "../core/config/preprocess.ts";
+import { isInBackground, startInBackground, tellReady } from "./background.ts";
+import { bindAll } from "./bind-sockets.ts";
 import type { CommandLine } from "./cli.ts";
 import { changeFolder, loadConfiguration, readSources, reportLoaded } from "./config-check.ts";
 import { bytesOf, configText } from "./config-text.ts";
-import { numberProxies } from "./runtime-build.ts";
+import { dropPrivileges } from "./privileges.ts";
+import { sharedStateOf } from "./runtime-build.ts";
 import { StartReport } from "./start-report.ts";
+import { ThreadGroup } from "./thread-group.ts";
 import { createWorker, statisticsBytes, type Worker } from "./worker.ts";
 
-/** A listening socket, bound: which bind of which frontend it belongs to. */
-export interface BoundSocket {
-  readonly frontend: number;
-  readonly bind: number;
-  readonly fd: number;
-}
-
-/** `lbproxy -f FILE` in one process: reads, binds, runs until it is told to stop. The exit status. */
+/**
+ * `lbproxy -f FILE` in one process: reads, binds, starts its threads, gives up its rights, and runs until it is told
+ * to stop. Sets the exit status when it cannot.
+ */
 export async function serve(command: CommandLine): Promise<void> {
   const report = new StartReport(command.quiet);
   if (!changeFolder(command, report)) return exitWith(1);
@@ -40,30 +33,108 @@ export async function serve(command: CommandLine): Promise<void> {
     );
   }
   if (config.later.length > 0) return exitWith(1);
+  const wantsBackground =
+    command.daemon || (config.global.daemon && !command.foreground && !command.debug);
+  if (wantsBackground && !isInBackground()) {
+    process.exit(await startInBackground(inheritedDescriptors(config)));
+  }
 
   const maxconn = processLimit(command, config);
   const sockets = bindAll(config, maxconn, report);
   if (sockets === undefined) return exitWith(1);
+  const serving = await startThreads(command, config, files, maxconn, sockets, report);
+  if (serving === undefined) return exitWith(1);
+  const pidfile = command.pidfile ?? config.global.pidfile;
+  if (pidfile !== undefined) writeFileSync(bytesOf(configText(pidfile)), `${process.pid}\n`);
+  const refused = dropPrivileges(config.global);
+  if (refused !== undefined) {
+    report.say("ALERT", `[haproxy.main()] ${refused}`);
+    process.exit(1);
+  }
+  handleSignals(serving, config, () => cleanUp(config, pidfile));
+  serving.worker.start();
+  serving.threads.order("start");
+  signalOld(command);
+  tellReady();
+}
+
+/** The threads of a serving process: the first is this very one. */
+export interface ServingProcess {
+  readonly worker: Worker;
+  readonly threads: ThreadGroup;
+  /** Of each thread, the first one's first. */
+  readonly statistics: readonly SharedArrayBuffer[];
+}
+
+async function startThreads(
+  command: CommandLine,
+  config: Config,
+  files: readonly SourceFile[],
+  maxconn: number,
+  sockets: NonNullable<ReturnType<typeof bindAll>>,
+  report: StartReport,
+): Promise<ServingProcess | undefined> {
   const limits = { maxconn, connections: new Int32Array(new SharedArrayBuffer(4)) };
+  const executor = executorFor(command);
+  const count = threadCount(config);
+  const statistics = Array.from(
+    { length: count },
+    () => new SharedArrayBuffer(statisticsBytes(config)),
+  );
+  const common = { executor, limits };
   const worker = createWorker({
+    ...common,
     config,
     thread: 1,
-    executor: executorFor(command),
-    limits,
     shared: undefined,
-    statistics: new SharedArrayBuffer(statisticsBytes(config)),
+    statistics: statistics[0] as SharedArrayBuffer,
   });
   for (const { severity, message, at, hint } of worker.diagnostics.list) {
     const place = at === undefined ? "" : `parsing [${at.file}:${at.line}] : `;
     const text = hint === undefined ? message : `${message} (${hint})`;
     report.say(severity === "error" ? "ALERT" : "WARNING", `config : ${place}${text}`);
   }
-  if (worker.diagnostics.hasErrors) return exitWith(1);
+  if (worker.diagnostics.hasErrors) return undefined;
   for (const { frontend, bind, fd } of sockets) worker.listen(frontend, bind, fd);
-  const pidfile = command.pidfile ?? config.global.pidfile;
-  if (pidfile !== undefined) writeFileSync(bytesOf(configText(pidfile)), `${process.pid}\n`);
-  handleSignals(worker, config, () => cleanUp(config, pidfile));
-  worker.start();
+  const shared = sharedStateOf(worker.world);
+  const threads = await ThreadGroup.open(
+    statistics.slice(1).map((buffer, i) => ({
+      ...common,
+      thread: i + 2,
+      command,
+      files,
+      shared,
+      statistics: buffer,
+      sockets,
+    })),
+    (error) => {
+      // A thread that breaks takes the process with it: half a proxy is worse than none.
+      report.say("ALERT", `[haproxy.main()] thread: ${error.stack ?? error.message}`);
+      process.exit(1);
+    },
+  );
+  return { worker, threads, statistics };
+}
+
+/** `-sf` and `-st`: the processes that this one replaces. */
+function signalOld({ finish, terminate }: CommandLine): void {
+  const signal = (pid: number, name: NodeJS.Signals) => {
+    try {
+      process.kill(pid, name);
+    } catch {
+      // It is gone already.
+    }
+  };
+  for (const pid of finish) signal(pid, "SIGUSR1");
+  for (const pid of terminate) signal(pid, "SIGTERM");
+}
+
+/** `fd@N` of all binds. */
+function inheritedDescriptors(config: Config): number[] {
+  const binds = [...config.frontends.flatMap(({ binds }) => binds), ...config.global.stats.sockets];
+  return binds.flatMap(({ address }) =>
+    address.kind === "fd" || address.kind === "sockpair" ? [address.fd] : [],
+  );
 }
 
 function exitWith(status: number): void {
@@ -92,109 +163,12 @@ export function executorFor(command: CommandLine): Executor | "auto" {
   return command.without.has("epoll") ? "io_uring" : "auto";
 }
 
-/** Binds every socket of every frontend, or says which could not be. HAProxy's words: observed, 2.6.12. */
-export function bindAll(
-  config: Config,
-  maxconn: number,
-  report: StartReport,
-): readonly BoundSocket[] | undefined {
-  const sockets: BoundSocket[] = [];
-  let failed = false;
-  for (const [index, { frontend, proxy }] of numberProxies(config).entries()) {
-    if (frontend === undefined || proxy.disabled) continue;
-    for (const [number, bind] of frontend.binds.entries()) {
-      const backlog = bind.backlog ?? frontend.backlog ?? frontend.maxconn ?? maxconn;
-      const fd = bindOne(bind, backlog);
-      if (typeof fd === "number") {
-        sockets.push({ frontend: index, bind: number, fd });
-        continue;
-      }
-      failed = true;
-      report.say(
-        "ALERT",
-        `Binding [${bind.at.file}:${bind.at.line}] for ${proxy.kind === "listen" ? "proxy" : "frontend"} ${proxy.name}: ${fd.what} [${bind.text}]`,
-      );
-    }
-  }
-  if (!failed) return sockets;
-  report.say("ALERT", "[haproxy.main()] Some protocols failed to start their listeners! Exiting.");
-  return undefined;
-}
-
-function bindOne(bind: Bind, backlog: number): number | { readonly what: string } {
-  const { address } = bind;
-  switch (address.kind) {
-    case "fd":
-    case "sockpair": {
-      const error = adoptDescriptor(address.fd);
-      return error < 0
-        ? { what: `inherited descriptor ${address.fd}: ${errnoName(-error)}` }
-        : address.fd;
-    }
-    case "unix": {
-      removeStale(address.path);
-      const fd = listen(bind, { kind: "unix", path: address.path }, backlog);
-      if (typeof fd === "number") setRights(address.path, bind);
-      return fd;
-    }
-    case "abstract":
-      return listen(
-        bind,
-        { kind: "abstract", name: address.name, padded: address.padded },
-        backlog,
-      );
-    default:
-      if (address.address === undefined) return { what: "the address has no number" };
-      return listen(bind, { kind: "inet", address: address.address, port: address.port }, backlog);
-  }
-}
-
-function listen(
-  bind: Bind,
-  address: StreamAddress,
-  backlog: number,
-): number | { readonly what: string } {
-  const isV6 = address.kind === "inet" && address.address.family === 6;
-  const result = listenStream({
-    address,
-    backlog,
-    reusePort: address.kind === "inet",
-    transparent: bind.transparent,
-    multipath: bind.mptcp,
-    ...(isV6 ? { v6only: bind.v6only || !bind.v4v6 } : {}),
-    ...(bind.deferAccept ? { deferAcceptSeconds: 60 } : {}),
-    ...(bind.fastOpen ? { fastOpenQueue: backlog } : {}),
-    ...(bind.interface === undefined ? {} : { interface: bind.interface }),
-    ...(bind.mss === undefined ? {} : { maxSegment: bind.mss }),
-    ...(bind.userTimeout === undefined ? {} : { userTimeoutMilliseconds: bind.userTimeout / 1000 }),
-    ...(bind.congestionControl === undefined ? {} : { congestionControl: bind.congestionControl }),
-  });
-  if (typeof result === "number") return result;
-  const name = errnoName(-result.errno);
-  if (result.operation === "bind" && name === "EADDRINUSE") {
-    return { what: "cannot bind socket (Address already in use)" };
-  }
-  return { what: `cannot ${result.operation} socket (${name})` };
-}
-
-/** A socket file that a process left behind when it died. One that answers belongs to somebody: binding will fail. */
-function removeStale(path: string): void {
-  try {
-    unlinkSync(bytesOf(path));
-  } catch {
-    // There was none.
-  }
-}
-
-function setRights(path: string, { unix }: Bind): void {
-  if (unix.mode !== undefined) chmodSync(bytesOf(path), unix.mode);
-  if (unix.uid !== undefined || unix.gid !== undefined) {
-    chownSync(bytesOf(path), unix.uid ?? -1, unix.gid ?? -1);
-  }
-}
-
 /** INT and TERM end at once, USR1 lets sessions finish (`hard-stop-after` at most). HAProxy management guide §4. */
-function handleSignals(worker: Worker, config: Config, cleanUpFiles: () => void): void {
+function handleSignals(
+  { worker, threads }: ServingProcess,
+  config: Config,
+  cleanUpFiles: () => void,
+): void {
   const end = (status: number) => {
     cleanUpFiles();
     process.exit(status);
@@ -202,6 +176,7 @@ function handleSignals(worker: Worker, config: Config, cleanUpFiles: () => void)
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
       worker.kill();
+      threads.order("kill");
       // The connections' resets and closes still go through the ring.
       setTimeout(() => end(0), 20);
     });
@@ -209,15 +184,17 @@ function handleSignals(worker: Worker, config: Config, cleanUpFiles: () => void)
   process.on("SIGUSR1", () => {
     if (worker.plane.isStopping) return;
     worker.softStop();
+    threads.order("soft stop");
     const { hardStopAfter } = config.global;
     if (hardStopAfter !== undefined) {
       setTimeout(() => {
         worker.kill();
+        threads.order("kill");
         setTimeout(() => end(0), 20);
       }, hardStopAfter / 1000);
     }
     const poll = setInterval(() => {
-      if (!worker.isDrained) return;
+      if (!worker.isDrained || !threads.isDrained) return;
       clearInterval(poll);
       end(0);
     }, 20);

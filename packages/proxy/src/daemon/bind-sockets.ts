@@ -1,0 +1,120 @@
+import { chmodSync, chownSync, unlinkSync } from "node:fs";
+import { errnoName } from "@ha/linux";
+import { adoptDescriptor, listenStream, type StreamAddress } from "@ha/linux/ring";
+import type { Bind } from "../core/config/bind-model.ts";
+import type { Config } from "../core/config/model.ts";
+import { bytesOf } from "./config-text.ts";
+import { numberProxies } from "./runtime-build.ts";
+import type { StartReport } from "./start-report.ts";
+
+/** A listening socket, bound: which bind of which frontend it belongs to. */
+export interface BoundSocket {
+  readonly frontend: number;
+  readonly bind: number;
+  readonly fd: number;
+}
+
+/**
+ * Binds every socket of every frontend, or says which could not be: undefined then. HAProxy's words: observed,
+ * 2.6.12.
+ *
+ * @param reuse Descriptors that an older process handed over, by the bind's text: taken instead of binding.
+ */
+export function bindAll(
+  config: Config,
+  maxconn: number,
+  report: StartReport,
+  reuse: ReadonlyMap<string, number> = new Map(),
+): readonly BoundSocket[] | undefined {
+  const sockets: BoundSocket[] = [];
+  let failed = false;
+  for (const [index, { frontend, proxy }] of numberProxies(config).entries()) {
+    if (frontend === undefined || proxy.disabled) continue;
+    for (const [number, bind] of frontend.binds.entries()) {
+      const backlog = bind.backlog ?? frontend.backlog ?? frontend.maxconn ?? maxconn;
+      const fd = reuse.get(bind.text) ?? bindOne(bind, backlog);
+      if (typeof fd === "number") {
+        sockets.push({ frontend: index, bind: number, fd });
+        continue;
+      }
+      failed = true;
+      report.say(
+        "ALERT",
+        `Binding [${bind.at.file}:${bind.at.line}] for ${proxy.kind === "listen" ? "proxy" : "frontend"} ${proxy.name}: ${fd.what} [${bind.text}]`,
+      );
+    }
+  }
+  if (!failed) return sockets;
+  report.say("ALERT", "[haproxy.main()] Some protocols failed to start their listeners! Exiting.");
+  return undefined;
+}
+
+/** Binds one socket, of a frontend or the runtime API: its descriptor, or what went wrong in words. */
+export function bindOne(bind: Bind, backlog: number): number | { readonly what: string } {
+  const { address } = bind;
+  switch (address.kind) {
+    case "fd":
+    case "sockpair": {
+      const error = adoptDescriptor(address.fd);
+      if (error >= 0) return address.fd;
+      return { what: `inherited descriptor ${address.fd}: ${errnoName(-error)}` };
+    }
+    case "unix": {
+      removeStale(address.path);
+      const fd = listen(bind, { kind: "unix", path: address.path }, backlog);
+      if (typeof fd === "number") setRights(address.path, bind);
+      return fd;
+    }
+    case "abstract": {
+      const { name, padded } = address;
+      return listen(bind, { kind: "abstract", name, padded }, backlog);
+    }
+    default:
+      if (address.address === undefined) return { what: "the address has no number" };
+      return listen(bind, { kind: "inet", address: address.address, port: address.port }, backlog);
+  }
+}
+
+function listen(
+  bind: Bind,
+  address: StreamAddress,
+  backlog: number,
+): number | { readonly what: string } {
+  const isV6 = address.kind === "inet" && address.address.family === 6;
+  const result = listenStream({
+    address,
+    backlog,
+    reusePort: address.kind === "inet",
+    transparent: bind.transparent,
+    multipath: bind.mptcp,
+    ...(isV6 ? { v6only: bind.v6only || !bind.v4v6 } : {}),
+    ...(bind.deferAccept ? { deferAcceptSeconds: 60 } : {}),
+    ...(bind.fastOpen ? { fastOpenQueue: backlog } : {}),
+    ...(bind.interface === undefined ? {} : { interface: bind.interface }),
+    ...(bind.mss === undefined ? {} : { maxSegment: bind.mss }),
+    ...(bind.userTimeout === undefined ? {} : { userTimeoutMilliseconds: bind.userTimeout / 1000 }),
+    ...(bind.congestionControl === undefined ? {} : { congestionControl: bind.congestionControl }),
+  });
+  if (typeof result === "number") return result;
+  const name = errnoName(-result.errno);
+  if (result.operation === "bind" && name === "EADDRINUSE") {
+    return { what: "cannot bind socket (Address already in use)" };
+  }
+  return { what: `cannot ${result.operation} socket (${name})` };
+}
+
+/** A socket file that a process left behind when it died. */
+function removeStale(path: string): void {
+  try {
+    unlinkSync(bytesOf(path));
+  } catch {
+    // There was none.
+  }
+}
+
+function setRights(path: string, { unix }: Bind): void {
+  if (unix.mode !== undefined) chmodSync(bytesOf(path), unix.mode);
+  if (unix.uid !== undefined || unix.gid !== undefined) {
+    chownSync(bytesOf(path), unix.uid ?? -1, unix.gid ?? -1);
+  }
+}

@@ -1,0 +1,36 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { loadConfiguration } from "./config-check.ts";
+import type { ThreadOrder, ThreadReport, ThreadStart } from "./thread-group.ts";
+import { createWorker } from "./worker.ts";
+
+// A thread of the data plane beside the first: its own ring and its own compiled configuration, over shared states.
+const start = workerData as ThreadStart;
+const { config } = await loadConfiguration(start.command, start.files);
+if (config === undefined) throw new Error("the configuration is refused in a thread only");
+const worker = createWorker({ ...start, config });
+for (const { frontend, bind, fd } of start.sockets) worker.listen(frontend, bind, fd);
+
+const report = (what: ThreadReport): void => parentPort?.postMessage(what);
+parentPort?.on("message", (order: ThreadOrder) => {
+  switch (order) {
+    case "start":
+      worker.start();
+      break;
+    case "soft stop":
+      worker.softStop();
+      watchDrain();
+      break;
+    case "kill":
+      worker.kill();
+      break;
+  }
+});
+report("ready");
+
+function watchDrain(): void {
+  const timer = setInterval(() => {
+    if (!worker.isDrained) return;
+    clearInterval(timer);
+    report("drained");
+  }, 20);
+}
