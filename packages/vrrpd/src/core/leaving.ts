@@ -41,7 +41,7 @@ export function beginLeaving(
     actions.push(report({ type: "winner-heard", winner: winner.from, after: LET_GO_AFTER }));
     actions.push(PULL_GROUP);
   }
-  return { state: { ...state, leaving, healStep: -1, resigned: false, split: false }, actions };
+  return { state: { ...state, leaving, healStep: -1, resigned: false, split: "none" }, actions };
 }
 
 export function stepLeaving(

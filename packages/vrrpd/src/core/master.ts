@@ -127,8 +127,8 @@ function timer(standing: Standing, state: Master, event: Event & { readonly type
       };
     case "split-quiet":
       return {
-        state: { ...state, split: false },
-        actions: [report({ type: "split-brain-over" })],
+        state: { ...state, split: "none" },
+        actions: state.split === "told" ? [report({ type: "split-brain-over" })] : [],
       };
     case "startup-delay":
     case "master-down":
@@ -189,9 +189,9 @@ function hearLower(
     actions.push(setTimer("heal-announce", HEAL_WAITS[0]));
   }
   actions.push(report({ type: "lower-priority-advert", from, priority }));
-  const split = noticeSplit(standing, state, { type: "advert", from, priority });
-  actions.push(...split);
-  return { state: { ...state, healStep, split: true }, actions };
+  const noticed = withSplit(standing, state, { type: "advert", from, priority });
+  actions.push(...noticed.actions);
+  return { state: { ...noticed.state, healStep }, actions };
 }
 
 function announceOver({ router }: Standing): Action[] {
@@ -202,18 +202,23 @@ function announceOver({ router }: Standing): Action[] {
   return [now, setTimer("lower-priority-announce", lowerPriorityDelay)];
 }
 
-function withSplit(standing: Standing, state: Master, evidence: SplitEvidence): Step {
-  const actions = noticeSplit(standing, state, evidence);
-  return { state: state.split ? state : { ...state, split: true }, actions };
-}
-
-/** Told once; over when nothing more is noticed for a down timer. */
-function noticeSplit(standing: Standing, state: Master, evidence: SplitEvidence): Action[] {
-  const { router, priority } = standing;
-  if (!router.conduct.detectSplitBrain) return [];
+/**
+ * Told once, and over when nothing more is noticed for a down timer. One advert is no split brain: the last word of a
+ * master that we have just preempted crosses our first.
+ */
+function withSplit(
+  { router, priority }: Standing,
+  state: Master,
+  evidence: SplitEvidence,
+): { readonly state: Master; readonly actions: readonly Action[] } {
+  if (!router.conduct.detectSplitBrain) return { state, actions: [] };
   const actions: Action[] = [setTimer("split-quiet", downTime(router, priority, router.interval))];
-  if (!state.split) actions.push(report({ type: "split-brain", evidence }));
-  return actions;
+  if (state.split === "told") return { state, actions };
+  if (state.split === "none" && evidence.type !== "address") {
+    return { state: { ...state, split: "suspected" }, actions };
+  }
+  actions.push(report({ type: "split-brain", evidence }));
+  return { state: { ...state, split: "told" }, actions };
 }
 
 function priorityChanged(standing: Standing, state: Master, lowered: boolean): Step {

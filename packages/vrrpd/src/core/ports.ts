@@ -52,8 +52,8 @@ export interface OutgoingPacket {
   /** TTL or hop limit: 255, or `unicast_ttl`. */
   readonly ttl: number;
   /**
-   * What the IPv4 header must hold when AH signs it; undefined otherwise. `ttl` is signed as well (observed: keepalived
-   * 2.4.3); type of service and checksum are not; the flags must be zero and the header has no options.
+   * What the IPv4 header must hold when AH signs it; undefined otherwise. `ttl` is signed as well
+   * (observed: keepalived 2.4.3); type of service and checksum are not; the flags must be zero and the header has no options.
    */
   readonly identification: number | undefined;
   readonly bytes: Uint8Array;

@@ -35,14 +35,14 @@ export interface Master {
   readonly name: "master";
   /** Priority 0 is out and the addresses wait for the winner; undefined: master in full. */
   readonly leaving: Leaving | undefined;
-  /** The announcement of a healed split that comes next: an index into `HEAL_DELAYS`; -1: none. */
+  /** The announcement of a healed split that comes next: an index into `HEAL_WAITS`; -1: none. */
   readonly healStep: number;
   /** Restorations of addresses in the present window. */
   readonly restored: number;
   /** Addresses were lost while restoring paused. */
   readonly restorePending: boolean;
-  /** Another master was noticed and has not been quiet since. */
-  readonly split: boolean;
+  /** Another master was noticed once, as each preemption has it; again, and told; not quiet since. */
+  readonly split: "none" | "suspected" | "told";
   /** The priority has been lowered with a priority 0: yield to the winner as when leaving. */
   readonly resigned: boolean;
 }

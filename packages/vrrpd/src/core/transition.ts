@@ -183,7 +183,7 @@ const NEW_MASTER: Master = {
   healStep: -1,
   restored: 0,
   restorePending: false,
-  split: false,
+  split: "none",
   resigned: false,
 };
 

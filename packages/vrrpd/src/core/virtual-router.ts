@@ -381,7 +381,7 @@ export class VirtualRouter {
     const late = micros(now - deadline);
     if (late > this.#maxLateness) this.#maxLateness = late;
     if (slot.name === "advert") {
-      if (this.#checkPause(deadline, now)) return;
+      if (this.#checkPause(deadline, now, true)) return;
       slot.deadline = undefined;
       this.#timerBase = late < this.#router.interval ? deadline : undefined;
       this.handle(ADVERT_DUE);
@@ -417,7 +417,7 @@ export class VirtualRouter {
   }
 
   /** Whether so much time has passed since an advert was due that others may be master: then listen first. */
-  #checkPause(due: Micros, now: Micros): boolean {
+  #checkPause(due: Micros, now: Micros, fired: boolean): boolean {
     const router = this.#router;
     const spokenUntil = micros(this.#lastSpoken + router.interval);
     const late = micros(now - Math.max(due, spokenUntil));
@@ -425,7 +425,8 @@ export class VirtualRouter {
     if (late <= router.interval) return false;
     const listens =
       late > limit && (router.conduct.listenAfterPause || router.timerExpiredBackup !== undefined);
-    this.#ports.report({ type: "late", by: late, listens });
+    // Between a late timer's deadline and its firing many packets may come: it alone tells.
+    if (listens || fired) this.#ports.report({ type: "late", by: late, listens });
     if (!listens) return false;
     this.handle({ type: "woke" });
     // Members of the group have slept as long.
@@ -436,7 +437,7 @@ export class VirtualRouter {
   /** After a pause other things may come before timers: wake first. */
   #wake(now: Micros): void {
     const due = this.#slots.advert.deadline;
-    if (due !== undefined && now > due) this.#checkPause(due, now);
+    if (due !== undefined && now > due) this.#checkPause(due, now, false);
     const leave = this.#slots.leave.deadline;
     if (leave !== undefined && now > leave + this.#router.interval) this.handle({ type: "woke" });
   }

@@ -449,7 +449,7 @@ function fingerprint({ router }: SimSeat): string {
   if (router === undefined) return "";
   const timers = [...router.timers()].filter(([name]) => name !== "split-quiet");
   const { state } = router;
-  const known = state.name === "master" ? { ...state, split: false } : state;
+  const known = state.name === "master" ? { ...state, split: "none" } : state;
   return JSON.stringify([known, timers]);
 }
 
