@@ -1,7 +1,8 @@
-import type { Family, IpAddress } from "@ha/base";
+import { type Family, formatAddress, type IpAddress } from "@ha/base";
 import type {
   FilterRouter,
   InterfaceRef,
+  KernelFilter,
   ReceivedPacket,
   RejectedSender,
   SystemError,
@@ -61,7 +62,8 @@ export class Dispatch {
       this.#channels.set(key, channel);
     }
     channel.endpoints.set(endpoint.vrid, endpoint);
-    channel.changed();
+    if (channel.isOpen) channel.changedSoon();
+    else channel.changed();
   }
 
   remove(endpoint: Endpoint): void {
@@ -70,7 +72,7 @@ export class Dispatch {
     if (channel?.endpoints.get(endpoint.vrid) !== endpoint) return;
     channel.endpoints.delete(endpoint.vrid);
     if (channel.endpoints.size > 0) {
-      channel.changed();
+      channel.changedSoon();
       return;
     }
     channel.close();
@@ -79,7 +81,10 @@ export class Dispatch {
 
   /** Interfaces, sources or settings have changed: opens, opens anew, and renews the filters. */
   refresh(): void {
-    for (const channel of this.#channels.values()) channel.changed();
+    for (const channel of this.#channels.values()) {
+      if (channel.isCurrent) channel.changedSoon();
+      else channel.changed();
+    }
   }
 
   send(endpoint: Endpoint, packet: OutgoingPacket): void {
@@ -118,6 +123,10 @@ class Channel {
   readonly #options: DispatchOptions;
   #socket: VrrpSocket | undefined;
   #index = 0;
+  /** The multicast groups that the socket is in, and the filter that the kernel has, as text. */
+  readonly #joined = new Set<string>();
+  #filtered: string | undefined;
+  #soon: NodeJS.Timeout | undefined;
   readonly #counted = new Map<string, number>();
 
   constructor(device: string | undefined, family: Family, options: DispatchOptions) {
@@ -130,7 +139,24 @@ class Channel {
     return this.#socket !== undefined && !this.#socket.closed;
   }
 
+  /** Whether the socket is open on the interface as it is now. */
+  get isCurrent(): boolean {
+    if (!this.isOpen) return false;
+    if (this.#device === undefined) return true;
+    return this.#options.findInterface(this.#device)?.index === this.#index;
+  }
+
+  /**
+   * The same, once for all changes of the next few milliseconds: a start with 255 virtual routers would load 255 filters
+   * of growing length, and every address that comes or goes would load another.
+   */
+  changedSoon(): void {
+    this.#soon ??= setTimeout(() => this.changed(), SOON_MS);
+  }
+
   changed(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     const device =
       this.#device === undefined ? undefined : this.#options.findInterface(this.#device);
     if (this.#device !== undefined && device === undefined) {
@@ -152,8 +178,8 @@ class Channel {
         this.#tell(socket.reopen(device));
         this.#index = device.index;
       }
-      for (const group of groups) this.#tell(socket.join(group));
-      this.#tell(socket.setFilter(filter));
+      this.#join(socket, groups);
+      this.#setFilter(socket, filter);
       return;
     }
     socket?.close();
@@ -169,6 +195,9 @@ class Channel {
         onError: (error) => this.#tell(error),
       });
       this.#index = device?.index ?? 0;
+      this.#joined.clear();
+      for (const group of groups) this.#joined.add(formatAddress(group));
+      this.#filtered = JSON.stringify(filter);
       this.#options.log.detail(
         `VRRP sockpool: [${this.#device ?? "any interface"}, family(IPv${this.#family}), proto(112), ${this.#socket.description}]`,
       );
@@ -210,10 +239,29 @@ class Channel {
   }
 
   close(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     this.#socket?.close();
     this.#socket = undefined;
     this.#index = 0;
     this.#counted.clear();
+  }
+
+  /** Only what is new: 255 virtual routers share one group. `reopen` joins again what was joined. */
+  #join(socket: VrrpSocket, groups: readonly IpAddress[]): void {
+    for (const group of groups) {
+      const name = formatAddress(group);
+      if (this.#joined.has(name)) continue;
+      this.#joined.add(name);
+      this.#tell(socket.join(group));
+    }
+  }
+
+  #setFilter(socket: VrrpSocket, filter: KernelFilter | undefined): void {
+    const text = JSON.stringify(filter);
+    if (text === this.#filtered) return;
+    this.#filtered = text;
+    this.#tell(socket.setFilter(filter));
   }
 
   #receive(packet: ReceivedPacket): void {
@@ -236,7 +284,7 @@ class Channel {
     }
   }
 
-  #filter() {
+  #filter(): KernelFilter | undefined {
     if (!this.#options.useFilter || this.#options.logUnknown) return undefined;
     const routers: FilterRouter[] = [];
     const ownAddresses: IpAddress[] = [];
@@ -258,6 +306,9 @@ class Channel {
     );
   }
 }
+
+/** How long changes are gathered; a router that is new hears nothing for so long. */
+const SOON_MS = 5;
 
 /** Senders whose last count is remembered for each interface. */
 const COUNTED_SENDERS = 4_096;
