@@ -4,7 +4,7 @@ import type { ConfigDraft, ProxyDraft } from "./draft.ts";
 import type { Config } from "./model.ts";
 import { warnUnusedCheckRules } from "./proxy-checks.ts";
 import { nameOf } from "./proxy-keyword.ts";
-import type { Reading } from "./reading.ts";
+import { join, type Reading } from "./reading.ts";
 import type { LogTarget } from "./section-model.ts";
 import { numberServers } from "./server.ts";
 
@@ -227,7 +227,9 @@ function checkExternal(proxy: ProxyDraft, { findings, draft }: Reading): void {
 }
 
 /** Settings that need others beside them. */
-function warnIncomplete(proxy: ProxyDraft, { findings, draft }: Reading): void {
+function warnIncomplete(proxy: ProxyDraft, reading: Reading): void {
+  const { findings, draft } = reading;
+  warnStateFile(proxy, reading);
   const alert = proxy.emailAlert;
   if (
     alert !== undefined &&
@@ -258,8 +260,49 @@ function warnIncomplete(proxy: ProxyDraft, { findings, draft }: Reading): void {
   }
 }
 
+/** A state file of the backend's own that cannot be read is worth a word; the start goes on without it. */
+function warnStateFile(proxy: ProxyDraft, { findings, draft, host }: Reading): void {
+  const { from, name } = proxy.serverStateFile;
+  if (from !== "local" || !proxy.isBackend) return;
+  const path = name ?? proxy.name;
+  const base = draft.global.serverStateBase;
+  const file = host.readFile(path.startsWith("/") || base === undefined ? path : join(base, path));
+  if (!file.ok) {
+    findings.warnPlain(
+      "config/state-file",
+      proxy.at,
+      `Proxy '${proxy.name}': Can't open server state file '${path}': ${file.error}.`,
+    );
+  }
+}
+
 /** Sections that must be whole, and name each other's parts. */
 function checkSections({ draft, findings, host }: Reading, parsedCleanly: boolean): void {
+  const { serverStateFile, serverStateBase } = draft.global;
+  if (parsedCleanly && serverStateFile !== undefined) {
+    const path =
+      serverStateFile.startsWith("/") || serverStateBase === undefined
+        ? serverStateFile
+        : join(serverStateBase, serverStateFile);
+    const file = host.readFile(path);
+    if (!file.ok) {
+      findings.warnPlain(
+        "config/state-file",
+        undefined,
+        `config: Can't open global server state file '${path}': ${file.error}`,
+      );
+    }
+  }
+  for (const mailers of draft.mailers.values()) {
+    const used = draft.proxies.some(({ emailAlert }) => emailAlert?.mailers === mailers.name);
+    if (parsedCleanly && !used) {
+      findings.warnPlain(
+        "config/unused",
+        mailers.at,
+        `Removing incomplete section 'mailers ${mailers.name}'.`,
+      );
+    }
+  }
   for (const list of draft.userlists.values()) {
     for (const [user, { groups }] of list.users) {
       for (const group of groups) {

@@ -65,6 +65,7 @@ export function readConfig(files: readonly SourceFile[], options: LoadOptions): 
     draft,
     names: [],
     commandLine: options.commandLine,
+    files: files.map(({ name }) => name),
     afterParsing: [],
     proxy: undefined,
   };
@@ -196,6 +197,7 @@ class SectionReader {
       defaults === undefined
         ? emptyProxy(section, name, line.at, this.#reading)
         : fromDefaults(defaults, section, name, line.at, this.#reading);
+    if (defaults !== undefined) this.#noteUse(defaults, proxy, line);
     const twin = draft.proxies.find((other) => other.name === name);
     if (twin !== undefined && name !== "") {
       findings.put(
@@ -208,6 +210,18 @@ class SectionReader {
     }
     draft.proxies.push(proxy);
     return proxy;
+  }
+
+  /** Rules of a defaults section run on one side: a frontend and a backend cannot both have them. */
+  #noteUse(defaults: ProxyDraft, proxy: ProxyDraft, line: Line): void {
+    if (!Object.values(defaults.rules).some((rules) => rules.length > 0)) return;
+    defaults.isFrontend ||= proxy.isFrontend;
+    defaults.isBackend ||= proxy.isBackend;
+    if (proxy.section === "listen" || (defaults.isFrontend && defaults.isBackend)) {
+      line.alertTight(
+        `frontends and backends cannot inherit from the same defaults section if it defines TCP/HTTP rules (defaults section at ${defaults.at.file}:${defaults.at.line}).`,
+      );
+    }
   }
 
   #openDefaults(line: Line): ProxyDraft {

@@ -22,6 +22,8 @@ export interface Reading {
     /** `-dr`: a server whose name cannot be resolved starts all the same. */
     readonly ignoreUnresolved: boolean;
   };
+  /** Names of the files, in the order they are read. */
+  readonly files: readonly string[];
   /** What HAProxy says only after all is read, and not in the order of lines. */
   readonly afterParsing: (() => void)[];
   /** The section that lines now belong to; undefined outside proxies. */

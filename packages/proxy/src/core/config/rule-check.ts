@@ -101,10 +101,38 @@ class RuleChecker {
     }
     this.#formats(proxy, scope, jobs);
     // An ACL is known from its line on, so lines are compiled as they stand.
-    const order = new Map([...new Set(jobs.map(({ at }) => at.file))].map((file, i) => [file, i]));
+    const order = new Map(this.#reading.files.map((file, i) => [file, i]));
     const place = (at: Position): number => (order.get(at.file) ?? 0) * 1e9 + at.line;
     jobs.sort((a, b) => place(a.at) - place(b.at));
-    for (const job of jobs) job.run();
+    // ACLs of a defaults section are for its own rules alone.
+    const begin = place(proxy.at);
+    let inherited = true;
+    for (const job of jobs) {
+      if (inherited && place(job.at) >= begin) {
+        inherited = false;
+        scope.acls.clear();
+      }
+      job.run();
+    }
+    this.#contentRules(proxy);
+  }
+
+  /** What HAProxy warns about in a proxy that speaks HTTP: what looks at bytes before they are a request. */
+  #contentRules(proxy: ProxyDraft): void {
+    const { findings } = this.#reading;
+    if (proxy.mode !== "http") return;
+    const lines = [...proxy.acls, ...Object.values(proxy.rules).flat()];
+    for (const { at, words } of lines) {
+      if (!words.some(({ text }) => LAYER6.test(text))) continue;
+      const message = `Proxy '${proxy.name}': L6 sample fetches ignored on HTTP proxies (declared at ${at.file}:${at.line}).`;
+      if (this.#isNew(at, message)) findings.warnPlain("config/needs-tcp", at, message);
+    }
+    for (const { at, words } of proxy.isFrontend ? proxy.rules["tcp-request content"] : []) {
+      if (!/^track-sc/.test(words[0]?.text ?? "") || !CONNECTION_KEY.test(words[1]?.text ?? ""))
+        continue;
+      const message = `${nameOf(proxy)} : a 'tcp-request content track-sc*' rule not depending on request contents for an HTTP frontend should be executed at the session level, using a 'tcp-request session' rule (mandatory to track invalid HTTP requests).`;
+      if (this.#isNew(at, message)) findings.warnPlain("config/rule-order", at, message);
+    }
   }
 
   #acl(acl: AclLine, scope: ProxyScope): void {
@@ -554,6 +582,13 @@ class RuleChecker {
     return true;
   }
 }
+
+/** Fetches that look at the first bytes, whatever they are. */
+const LAYER6 =
+  /^!*(REQ_CONTENT|payload|payload_lv|re[qs]\.(len|payload|payload_lv|ssl_\w+)|re[qsp]+_len|req_ssl_\w+|rdp_cookie\w*|req\.rdp_cookie\w*)([(,]|$)/;
+
+/** Keys that are known before the first byte. */
+const CONNECTION_KEY = /^(src|dst|src_port|dst_port|fc_\w+|so_id|so_name|fe_id)([(,]|$)/;
 
 /** HAProxy's suggestion form. */
 function hintOf({ hint }: Diagnostic): string | undefined {
