@@ -1,7 +1,7 @@
 import type { Micros } from "@ha/base";
 import type { HealthPolicy } from "../config/server-model.ts";
 
-/** What an administrator (or the file's `disabled`) wants of a server. The agent has a `drain` of its own. */
+/** What an administrator, an agent, or the file's `disabled` wants of a server. */
 export type AdminState = "ready" | "drain" | "maint";
 
 /** A server's life as values: the daemon keeps one for each server and feeds it events. */
@@ -16,9 +16,6 @@ export interface ServerHealth {
   readonly health: number;
   /** The same for the agent; meaningful with `agent-check`. */
   readonly agentHealth: number;
-  /** The agent said `drain`, `maint` or `down`. */
-  readonly agentDrain: boolean;
-  readonly agentMaint: boolean;
   readonly checksEnabled: boolean;
   readonly agentEnabled: boolean;
   /** Errors in a row seen in traffic by `observe`. */

@@ -8,16 +8,11 @@ export function isUsable(state: ServerHealth): boolean {
 }
 
 export function inMaintenance(state: ServerHealth): boolean {
-  return state.admin === "maint" || state.inheritedMaint || state.agentMaint;
+  return state.admin === "maint" || state.inheritedMaint;
 }
 
 export function isDraining(state: ServerHealth): boolean {
-  return (
-    state.admin === "drain" ||
-    state.inheritedDrain ||
-    state.agentDrain ||
-    state.operational === "stopping"
-  );
+  return state.admin === "drain" || state.inheritedDrain || state.operational === "stopping";
 }
 
 /** What balancing uses, in 16ths of the user's weight; grows with slowstart from its first step. */

@@ -58,7 +58,7 @@ test("a server starts up with so little health that its first failed check takes
 
 test("later it takes fall failed checks in a row, and rise good ones to come back", () => {
   const { texts } = run(["pass", "pass", "fail", "fail", "fail", "pass", "pass"]);
-  assert.deepEqual(texts, ["UP 1/3", "UP 2/3", "UP", "UP 2/3", "UP 1/3", "DOWN", "DOWN 1/2", "UP"]);
+  assert.deepEqual(texts, ["UP 1/3", "UP", "UP", "UP 2/3", "UP 1/3", "DOWN", "DOWN 1/2", "UP"]);
 });
 
 test("a failed check on the way up starts again at the bottom", () => {

@@ -29,8 +29,6 @@ export function initialHealth(settings: HealthSettings, at: Micros): ServerHealt
     inheritedDrain: false,
     health: settings.checked ? health : rise + fall - 1,
     agentHealth: settings.agentRise + settings.agentFall - 1,
-    agentDrain: false,
-    agentMaint: false,
     checksEnabled: settings.checked,
     agentEnabled: settings.agent,
     errors: 0,
@@ -94,14 +92,15 @@ function checked(
   const most = rise + fall - 1;
   if (result === "fail") {
     const wasUp = state.health >= rise;
-    const next = { ...state, failedChecks: state.failedChecks + (wasUp ? 1 : 0) };
+    const next = { ...state, failedChecks: state.failedChecks + (state.health > 0 ? 1 : 0) };
     // A server that is down goes back to the very bottom; one that is up takes a step.
     if (!wasUp) return stay({ ...next, health: 0 });
     if (state.health > rise) return stay({ ...next, health: state.health - 1 });
     return wentDown(settings, { ...next, health: 0 }, at);
   }
   if (state.health < rise - 1) return stay({ ...state, health: state.health + 1 });
-  const next = { ...state, health: state.health < rise ? most : Math.min(most, state.health + 1) };
+  // Once it counts as up, one good check gives it all of its health. Observed: haproxy 2.6.12.
+  const next = { ...state, health: most };
   if (result === "condpass") return stopsServing(settings, next, at);
   if (state.operational === "stopped") return cameUp(settings, next, at);
   if (state.operational === "stopping") {
@@ -172,26 +171,21 @@ function reported(
   let next = state;
   if (report.weightPercent !== undefined) {
     const weight = Math.min(256, Math.ceil((settings.initialWeight * report.weightPercent) / 100));
+    if (weight !== next.weight) actions.push(PUBLISH, GRAB_QUEUE);
     next = { ...next, weight };
-    actions.push(PUBLISH, GRAB_QUEUE);
   }
   if (report.maxconn !== undefined) actions.push({ type: "set-maxconn", maxconn: report.maxconn });
   if (report.admin !== undefined) {
-    const before = { drain: next.agentDrain, maint: next.agentMaint };
-    next = { ...next, agentDrain: report.admin === "drain", agentMaint: report.admin === "maint" };
-    if (before.drain !== next.agentDrain || before.maint !== next.agentMaint) {
-      actions.push(
-        PUBLISH,
-        log(report.admin === "ready" ? "READY" : report.admin === "drain" ? "DRAIN" : "MAINT"),
-      );
-      if (report.admin === "maint") actions.push(REDISTRIBUTE);
-      if (report.admin === "ready") actions.push(GRAB_QUEUE);
-    }
+    // As in HAProxy, the agent's drain and maintenance are the administrator's own: either ends them.
+    const step = administered(settings, next, report.admin, at);
+    next = step.state;
+    actions.push(...step.actions);
   }
   if (report.state === undefined) return { state: next, actions };
   const most = settings.agentRise + settings.agentFall - 1;
   if (report.state === "up") {
-    next = { ...next, agentHealth: most };
+    next = { ...next, agentHealth: Math.min(most, next.agentHealth + 1) };
+    if (next.agentHealth >= settings.agentRise) next = { ...next, agentHealth: most };
     if (
       next.operational !== "stopped" ||
       (settings.checked && next.checksEnabled && next.health < settings.rise)
@@ -269,10 +263,11 @@ function administered(
     default: {
       if (state.admin !== "maint")
         return { state: next, actions: [PUBLISH, log("READY"), GRAB_QUEUE] };
-      // Out of maintenance a server is up with little health, till checks say more; not when it tracks or the agent holds it.
+      // Out of maintenance a server is up with little health, till checks say more; not when the agent holds it down.
+      const held = state.agentEnabled && state.agentHealth < settings.agentRise;
       const returned: ServerHealth = {
         ...next,
-        operational: settings.slowstart > 0 ? "starting" : "running",
+        operational: held ? "stopped" : settings.slowstart > 0 ? "starting" : "running",
         health: settings.checked ? settings.rise : state.health,
         changedAt: at,
       };
