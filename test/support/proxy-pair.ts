@@ -72,6 +72,8 @@ export async function startProxy(
   child.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString("latin1")));
   const listening = [...names].filter((name) => name !== "log" && isBound(configuration, name));
   for (const name of listening) await waitForPort(ports[name] as number, () => output);
+  // The probes above leave lines of their own.
+  await pause(250);
   logs.length = 0;
   return {
     program,

@@ -96,9 +96,6 @@ export class Session {
   /** What the frontend's log and rules see: the peer's, or what PROXY protocol or `set-src` put there. */
   readonly source: Endpoint = createEndpoint();
   readonly destination: Endpoint = createEndpoint();
-  /** The connection's own addresses, whatever rules did (`fc_src`). */
-  readonly peerSource: Endpoint = createEndpoint();
-  readonly peerDestination: Endpoint = createEndpoint();
   /** Whether it came over TLS, with what it said. Absent in clear text. */
   tls: TlsFacts | undefined = undefined;
   /** `fc_pp_authority` and the like: TLV type to value, when PROXY protocol brought any. */
@@ -111,6 +108,26 @@ export class Session {
   readonly tracked: (TrackedEntry | undefined)[] = [undefined, undefined, undefined];
   /** Wall time of the accept, milliseconds since 1970. */
   acceptedAt = 0;
+  #peer: { readonly source: Endpoint; readonly destination: Endpoint } | undefined = undefined;
+
+  /** The connection's own addresses, whatever PROXY protocol and rules did (`fc_src`). */
+  get peerSource(): Endpoint {
+    return this.#peer?.source ?? this.source;
+  }
+
+  get peerDestination(): Endpoint {
+    return this.#peer?.destination ?? this.destination;
+  }
+
+  /** To be called before `source` or `destination` is written to: keeps the connection's own. Gives the session. */
+  changing(): this {
+    this.#peer ??= { source: copyOf(this.source), destination: copyOf(this.destination) };
+    return this;
+  }
+}
+
+function copyOf({ family, address, port }: Endpoint): Endpoint {
+  return { family, address: address.slice(), port };
 }
 
 /** A reference that a session or transaction holds on a stick-table entry; released at its end. */

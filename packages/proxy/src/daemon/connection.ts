@@ -88,7 +88,7 @@ export class Connection implements RingOwner {
   }
 
   /** Begins with a descriptor that is now this connection's. Reading starts with `resume`. */
-  open(fd: number, owner: ConnectionOwner): void {
+  open(fd: number, owner: ConnectionOwner | undefined): void {
     const { ring } = this.#shared;
     this.fd = fd;
     this.owner = owner;

@@ -1,6 +1,6 @@
 import { NO_BUFFER, type Ring, type Slab } from "@ha/linux/ring";
 import type { Statistics } from "../core/statistics.ts";
-import { type BufferPool, Transaction } from "../core/transaction.ts";
+import { type BufferPool, type Session, Transaction } from "../core/transaction.ts";
 import { type Connection, ConnectionShared } from "./connection.ts";
 import type { ServerWaiter } from "./dispatcher.ts";
 import { Exchange } from "./exchange.ts";
@@ -147,6 +147,14 @@ export interface DataPlaneLayout {
   readonly addressesSize: number;
   /** HAProxy's `tune.http.maxhdr`. */
   readonly maxFields: number;
+}
+
+/** Where sessions come from: the listener, which counts them. */
+export interface SessionHost {
+  /** Called once, when the session is over and its connection closed. */
+  ended(session: Session): void;
+  /** The connection of a TCP session turned out to be HTTP: it goes on as such. */
+  beginHttp(connection: Connection, session: Session, acceptedAt: number): void;
 }
 
 /** A client's connection, as a drain sees it. */

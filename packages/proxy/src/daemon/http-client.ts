@@ -35,7 +35,7 @@ import {
   TIME_REQUEST,
 } from "../core/transaction.ts";
 import { type Connection, type ConnectionOwner, OUTPUT_LOW } from "./connection.ts";
-import type { ClientEnd, DataPlane } from "./data-plane.ts";
+import type { ClientEnd, DataPlane, SessionHost } from "./data-plane.ts";
 import type { Exchange, ExchangeClient } from "./exchange.ts";
 import { statisticsOfEnd } from "./exchange-statistics.ts";
 import type { FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
@@ -64,7 +64,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
   ownServer: Connection | undefined = undefined;
   keepsAlive = false;
   readonly #frontend: ProxyRuntime;
-  readonly #done: (client: HttpClient) => void;
+  readonly #host: SessionHost;
   readonly #timer: number;
   #state = WAITING;
   #held = NO_BUFFER;
@@ -81,19 +81,18 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
   #decoder: ChunkedDecoder | undefined = undefined;
   #advancing = false;
 
-  /** @param done Called once, when the connection is closed. */
   constructor(
     plane: DataPlane,
     connection: Connection,
     session: Session,
     frontend: ProxyRuntime,
-    done: (client: HttpClient) => void,
+    host: SessionHost,
   ) {
     this.plane = plane;
     this.connection = connection;
     this.session = session;
     this.#frontend = frontend;
-    this.#done = done;
+    this.#host = host;
     this.#timer = plane.wheel.create(this);
     this.#acceptedAt = this.#handshakeAt = plane.now;
     connection.owner = this;
@@ -689,7 +688,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     this.plane.wheel.destroy(this.#timer);
     this.connection.close(reset);
     this.plane.clients.delete(this);
-    this.#done(this);
+    this.#host.ended(this.session);
   }
 
   // ---- time ----

@@ -15,9 +15,9 @@ import type { Bind } from "../core/config/bind-model.ts";
 import { PROXY_INCOMPLETE, readProxyHeader } from "../core/proxy-protocol.ts";
 import { type Rule, runRules } from "../core/rule/rule.ts";
 import * as stat from "../core/statistics.ts";
-import { createEndpoint, type Endpoint, Session } from "../core/transaction.ts";
+import { createEndpoint, Session } from "../core/transaction.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import type { DataPlane } from "./data-plane.ts";
+import type { DataPlane, SessionHost } from "./data-plane.ts";
 import { HttpClient } from "./http-client.ts";
 import type { FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
 import { TcpSession } from "./tcp-session.ts";
@@ -35,7 +35,7 @@ export interface ProcessLimits {
  * One listening socket of one thread: accepts as long as the limits let it, makes sessions, runs the rules for
  * connections and sessions, and hands over to HTTP or TCP. What is beyond a limit waits in the kernel's backlog.
  */
-export class Listener implements RingOwner {
+export class Listener implements RingOwner, SessionHost {
   readonly bind: Bind;
   readonly fd: number;
   readonly #plane: DataPlane;
@@ -180,8 +180,7 @@ export class Listener implements RingOwner {
     session.acceptedAt = plane.ring.wallTime;
     this.#readNames(fd, session);
     const connection = plane.connections.create();
-    const pending = new PendingSession(plane, connection, session, frontend, this);
-    connection.open(fd, pending);
+    connection.open(fd, undefined);
     const expects = this.#runConnectionRules(session);
     if (expects === undefined) {
       plane.statistics.add(row, stat.STAT_DCON, 1);
@@ -189,8 +188,9 @@ export class Listener implements RingOwner {
       this.ended(session);
       return;
     }
-    if (expects || this.bind.acceptProxy) pending.expectProxy();
-    else this.begin(connection, session, plane.now);
+    if (expects || this.bind.acceptProxy) {
+      new PendingSession(plane, connection, session, frontend, this).start();
+    } else this.begin(connection, session, plane.now);
   }
 
   /** Whether a PROXY header must come first; undefined when the connection is refused. */
@@ -234,11 +234,13 @@ export class Listener implements RingOwner {
     }
     frontend.state.counters.countClientSession(plane.now);
     plane.statistics.add(frontend.frontendRow, stat.STAT_STOT, 1);
-    const done = () => this.ended(session);
-    const asHttp = (taken: Connection) =>
-      new HttpClient(plane, taken, session, frontend, done).start(acceptedAt);
-    if (frontend.http) asHttp(connection);
-    else new TcpSession(plane, connection, session, frontend, done, asHttp).start(acceptedAt);
+    if (frontend.http) this.beginHttp(connection, session, acceptedAt);
+    else new TcpSession(plane, connection, session, frontend, this).start(acceptedAt);
+  }
+
+  /** Speaks HTTP/1 from here on: also where TCP rules found that it is. */
+  beginHttp(connection: Connection, session: Session, acceptedAt: number): void {
+    new HttpClient(this.#plane, connection, session, this.#frontend, this).start(acceptedAt);
   }
 
   /** A session is over. */
@@ -256,19 +258,9 @@ export class Listener implements RingOwner {
   }
 
   #readNames(fd: number, session: Session): void {
-    if (socketName(fd, true, this.#name) > 0) readSocketAddress(this.#name, session.peerSource);
-    if (socketName(fd, false, this.#name) > 0) {
-      readSocketAddress(this.#name, session.peerDestination);
-    }
-    copyEndpoint(session.peerSource, session.source);
-    copyEndpoint(session.peerDestination, session.destination);
+    if (socketName(fd, true, this.#name) > 0) readSocketAddress(this.#name, session.source);
+    if (socketName(fd, false, this.#name) > 0) readSocketAddress(this.#name, session.destination);
   }
-}
-
-function copyEndpoint(from: Endpoint, to: Endpoint): void {
-  to.family = from.family;
-  to.port = from.port;
-  for (let i = 0; i < 16; i++) to.address[i] = from.address[i] as number;
 }
 
 /** A connection whose PROXY header has not come yet. */
@@ -294,9 +286,10 @@ class PendingSession implements ConnectionOwner, TimerOwner {
     this.#frontend = frontend;
     this.#listener = listener;
     this.#acceptedAt = plane.now;
+    connection.owner = this;
   }
 
-  expectProxy(): void {
+  start(): void {
     this.#timer = this.#plane.wheel.create(this);
     const { client } = this.#frontend.timeouts;
     if (client !== Number.POSITIVE_INFINITY) {
@@ -328,7 +321,7 @@ class PendingSession implements ConnectionOwner, TimerOwner {
       end += size;
       slab.release(next);
     }
-    const taken = readProxyHeader(slab.bytes, start, end, this.#session);
+    const taken = readProxyHeader(slab.bytes, start, end, this.#session.changing());
     if (taken === PROXY_INCOMPLETE && !connection.isEnded) {
       connection.returnInput(buffer, start, end);
       connection.resume();

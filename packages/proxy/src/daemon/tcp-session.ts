@@ -24,7 +24,7 @@ import {
   type Transaction,
 } from "../core/transaction.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import type { ClientEnd, DataPlane } from "./data-plane.ts";
+import type { ClientEnd, DataPlane, SessionHost } from "./data-plane.ts";
 import { QUEUED, type ServerWaiter } from "./dispatcher.ts";
 import { statisticsOfEnd } from "./exchange-statistics.ts";
 import type { BackendRuntime, FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
@@ -50,8 +50,8 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
   readonly ticket: QueueTicket;
   readonly #plane: DataPlane;
   readonly #frontend: ProxyRuntime;
-  readonly #done: () => void;
-  readonly #toHttp: (connection: Connection) => void;
+  readonly #host: SessionHost;
+  readonly #session: Session;
   readonly #timer: number;
   readonly #progress: RuleProgress = { next: 0 };
   #backend: ProxyRuntime;
@@ -63,25 +63,21 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
   #avoid = NONE;
   #inspectUntil = 0;
   #inBackend = false;
+  #acceptedAt = 0;
   #tunnel: Tunnel | undefined = undefined;
 
-  /**
-   * @param done Called once, when the session is over and its connection closed.
-   * @param toHttp Takes the connection over when the bytes turn out to be for a `mode http` backend.
-   */
   constructor(
     plane: DataPlane,
     connection: Connection,
     session: Session,
     frontend: ProxyRuntime,
-    done: () => void,
-    toHttp: (connection: Connection) => void,
+    host: SessionHost,
   ) {
     this.#plane = plane;
     this.connection = connection;
     this.#frontend = this.#backend = frontend;
-    this.#done = done;
-    this.#toHttp = toHttp;
+    this.#host = host;
+    this.#session = session;
     this.#timer = plane.wheel.create(this);
     this.ticket = createTicket(--tickets);
     this.transaction = plane.takeTransaction();
@@ -94,6 +90,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
 
   start(acceptedAt: number): void {
     const { transaction } = this;
+    this.#acceptedAt = acceptedAt;
     transaction.times[TIME_ACCEPT] = acceptedAt;
     transaction.now = this.#plane.now;
     this.#inspectUntil = this.#plane.now + this.#frontend.inspectDelay;
@@ -196,7 +193,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
 
   #becomeHttp(): void {
     this.#leave();
-    this.#toHttp(this.connection);
+    this.#host.beginHttp(this.connection, this.#session, this.#acceptedAt);
   }
 
   #choose(): void {
@@ -439,7 +436,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     if (!isNull) front.log?.write(transaction, plane.ring.wallTime);
     this.#leave();
     this.connection.close(reset);
-    this.#done();
+    this.#host.ended(this.#session);
   }
 
   /** Gives back all but the connection. */

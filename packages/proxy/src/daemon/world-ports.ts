@@ -18,10 +18,8 @@ export interface WorldPortsOptions {
 export function createWorldPorts(options: WorldPortsOptions): WorldPorts {
   const seed = new Uint32Array(1);
   crypto.getRandomValues(seed);
-  // Made once, now: it takes some 50 ms, which no request should wait for.
-  const zoneNames = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" });
   let zoneQuarter = -1;
-  let zone = { offset: 0, name: "UTC" };
+  let zone = zoneOf(new Date(0));
   return {
     wallMicros: () => Math.floor(options.wallTime() * 1000),
     random: seededRandom(seed[0] as number),
@@ -40,10 +38,7 @@ export function createWorldPorts(options: WorldPortsOptions): WorldPorts {
       if (quarter !== zoneQuarter) {
         zoneQuarter = quarter;
         const date = new Date(seconds * 1000);
-        const name = zoneNames
-          .formatToParts(date)
-          .find(({ type }) => type === "timeZoneName")?.value;
-        zone = { offset: -date.getTimezoneOffset() * 60, name: name ?? "UTC" };
+        zone = zoneOf(date);
       }
       return zone;
     },
@@ -55,13 +50,28 @@ export function createWorldPorts(options: WorldPortsOptions): WorldPorts {
   };
 }
 
-const knownHashes = new Set(getHashes().map((name) => name.toLowerCase()));
+/** The name is looked up only when a format asks for it: it takes memory and, the first time, some 50 ms. */
+function zoneOf(date: Date): { readonly offset: number; readonly name: string } {
+  return {
+    offset: -date.getTimezoneOffset() * 60,
+    get name() {
+      const parts = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }).formatToParts(date);
+      return parts.find(({ type }) => type === "timeZoneName")?.value ?? "UTC";
+    },
+  };
+}
+
+let knownHashes: ReadonlySet<string> | undefined;
+
+function isKnownHash(name: string): boolean {
+  knownHashes ??= new Set(getHashes().map((known) => known.toLowerCase()));
+  return knownHashes.has(name.toLowerCase());
+}
 
 const digests: Digests = {
-  hash: (name, bytes) =>
-    knownHashes.has(name.toLowerCase()) ? createHash(name).update(bytes).digest() : undefined,
+  hash: (name, bytes) => (isKnownHash(name) ? createHash(name).update(bytes).digest() : undefined),
   hmac: (name, key, bytes) =>
-    knownHashes.has(name.toLowerCase()) ? createHmac(name, key).update(bytes).digest() : undefined,
+    isKnownHash(name) ? createHmac(name, key).update(bytes).digest() : undefined,
   verify: (alg, key, data, signature) => {
     try {
       const hash = alg === "EdDSA" ? undefined : `sha${alg.slice(2)}`;

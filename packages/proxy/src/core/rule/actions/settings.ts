@@ -33,19 +33,23 @@ export const SETTING_ACTIONS: readonly ActionKeyword[] = [
   address(
     "set-src",
     "Takes the expression for the client's address; the port becomes 0.",
-    (t) => t.session.source,
+    (t) => t.session.changing().source,
   ),
   address(
     "set-dst",
     "Takes the expression for the address that the client connected to, and connects there when the server's address is 0.0.0.0.",
-    (t) => t.session.destination,
+    (t) => t.session.changing().destination,
     true,
   ),
-  port("set-src-port", "Takes the expression for the client's port.", (t) => t.session.source),
+  port(
+    "set-src-port",
+    "Takes the expression for the client's port.",
+    (t) => t.session.changing().source,
+  ),
   port(
     "set-dst-port",
     "Takes the expression for the port that the client connected to.",
-    (t) => t.session.destination,
+    (t) => t.session.changing().destination,
     true,
   ),
   {
