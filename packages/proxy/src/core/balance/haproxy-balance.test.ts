@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
 import { test } from "node:test";
 import { numberProxies } from "../../daemon/runtime-build.ts";
-import { ask, DEFAULTS, runHaproxy, withoutHaproxy } from "../sample/haproxy-runner.test.ts";
+import {
+  ask,
+  DEFAULTS,
+  type RunningHaproxy,
+  runHaproxy,
+  withoutHaproxy,
+} from "../sample/haproxy-runner.test.ts";
 import {
   createTestWorld,
   findings,
@@ -64,8 +70,9 @@ const CASES: readonly BackendCase[] = [
 
 test("each key finds the server that haproxy gives it", { skip: withoutHaproxy }, async () => {
   const stubs = await startStubs();
-  const haproxy = await runHaproxy(configuration(stubs.ports));
+  let haproxy: RunningHaproxy | undefined;
   try {
+    haproxy = await runHaproxy(configuration(stubs.ports));
     const proxies = numberProxies(haproxy.config).map(({ frontend, backend }, index) =>
       createProxyState(index, frontend, backend),
     );
@@ -92,7 +99,7 @@ test("each key finds the server that haproxy gives it", { skip: withoutHaproxy }
     }
     assert.deepEqual(wrong, []);
   } finally {
-    haproxy.stop();
+    haproxy?.stop();
     for (const server of stubs.servers) {
       server.closeAllConnections();
       server.close();

@@ -257,7 +257,8 @@ function expressionWriter(
   const { expression } = parsed;
   if (!checkPlace(expression, token, context)) return undefined;
   const sample = createSample();
-  const write = bytesWriter(flags, options);
+  // In HTTP messages expressions are not quoted, whatever the flags say. Observed: haproxy 2.6.
+  const write = bytesWriter(options.http ? { ...flags, quote: false } : flags, options);
   return (transaction, out, at, limit) => {
     const found = expression.evaluate(transaction, sample) && castChecked(sample, STR, transaction);
     return found

@@ -114,6 +114,8 @@ function readOption(
         );
       }
       draft.status = code;
+      // `status` is the newer way to write it: the answer is empty unless more words say what is in it.
+      if (word.text === "status") draft.usesPages = false;
       return 2;
     }
     case "content-type":
@@ -199,7 +201,7 @@ export function composed(
       const bytes = writeToBytes(value, transaction, world);
       head += `${name.text}: ${latin1(bytes, 0, bytes.length)}\r\n`;
     }
-    head += `content-length: ${content.length}\r\n`;
+    if (status !== 204 && status !== 304) head += `content-length: ${content.length}\r\n`;
     if (content.length > 0) {
       head += `content-type: ${contentType ?? (body === undefined ? "text/html" : "text/plain")}\r\n`;
     }

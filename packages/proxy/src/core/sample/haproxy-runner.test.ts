@@ -132,7 +132,10 @@ export function ask(port: number, request: string, localAddress = "127.0.0.1"): 
     socket.on("data", (data) => {
       text += data.toString("latin1");
       const end = text.indexOf("\r\n\r\n");
-      const length = Number(/^content-length: (\d+)/im.exec(text)?.[1] ?? Number.NaN);
+      const length = Number(
+        /^content-length: (\d+)/im.exec(text)?.[1] ??
+          (/^HTTP\/1.1 (?:204|304)/.test(text) ? 0 : Number.NaN),
+      );
       if (end === -1 || !(text.length >= end + 4 + length)) return;
       resolve({ head: text.slice(0, end + 4), body: text.slice(end + 4, end + 4 + length) });
       socket.destroy();

@@ -2,8 +2,7 @@ import type { Transaction } from "../transaction.ts";
 import { Tracked } from "./stick-table.ts";
 
 /**
- * Counts the beginning of tracking: connections when a connection or session rule tracks, and what such a rule
- * missed when a content rule begins later. HAProxy configuration manual §4.2, tcp-request connection track-sc0.
+ * Counts the beginning of tracking: the connection, and the request too when an HTTP rule tracks. HAProxy configuration manual §4.2, tcp-request connection track-sc0.
  */
 export function countTracked(
   { table, entry }: Tracked,
@@ -11,12 +10,7 @@ export function countTracked(
   transaction: Transaction,
 ): void {
   const { now } = transaction;
-  const names =
-    by === "connection"
-      ? CONNECTION
-      : transaction.http
-        ? [...CONNECTION, ...SESSION, ...REQUEST]
-        : [...CONNECTION, ...SESSION];
+  const names = by === "content" && transaction.http ? HTTP_CONTENT : CONNECTION;
   for (const name of names) {
     const field = table.field(name);
     if (field !== undefined) table.add(entry, field, 0, 1, now);
@@ -24,6 +18,7 @@ export function countTracked(
 }
 
 const CONNECTION = ["conn_cnt", "conn_rate", "conn_cur"] as const;
+const HTTP_CONTENT = [...CONNECTION, "http_req_cnt", "http_req_rate"] as const;
 const SESSION = ["sess_cnt", "sess_rate"] as const;
 const REQUEST = ["http_req_cnt", "http_req_rate"] as const;
 

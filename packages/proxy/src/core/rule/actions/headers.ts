@@ -185,12 +185,7 @@ function replaceInHeader(
       const match = regex.exec(text, 0);
       return match === undefined ? text : replacement(match, transaction);
     };
-    return eachLine(
-      target,
-      field,
-      transaction,
-      byValue ? (text) => splitValues(text).map(once).join("") : once,
-    )
+    return eachLine(target, field, transaction, byValue ? (text) => eachValue(text, once) : once)
       ? CONTINUE
       : failure;
   };
@@ -217,7 +212,14 @@ function eachLine(
   return true;
 }
 
-/** The values of a list and what stands between them, in turn: separators (`, `) are pieces of their own. */
-function splitValues(text: string): string[] {
-  return text.split(/(\s*,\s*)/);
+/** Changes each comma-separated value; blanks around a changed one go, as with HAProxy. */
+function eachValue(text: string, change: (value: string) => string): string {
+  return text
+    .split(",")
+    .map((part) => {
+      const value = part.trim();
+      const changed = change(value);
+      return changed === value ? part : changed;
+    })
+    .join(",");
 }
