@@ -70,6 +70,8 @@ class Daemon {
   readonly #bootId = readBootId();
   #paths = pidFilePaths({ usePidDir: false });
   #runtime: Runtime | undefined;
+  #notify: NotifyContext | undefined;
+  #fifoScripts: RunningScript[] = [];
   #refusedReload: string | undefined;
   #reloading = false;
   #reloadAgain = false;
@@ -156,7 +158,7 @@ class Daemon {
     const beacons = globals.vrrp_timer_thread ? new AdvertBeacons(log, this.#clock) : undefined;
     const record = globals.vrrp_address_record ? this.#openRecord() : undefined;
     await record?.removeForgotten(network, config);
-    const notify = await this.#notifyContext(globals);
+    this.#notify = await this.#notifyContext(globals);
     const runtime: Runtime = new Runtime(config, {
       clock: this.#clock,
       utc: () => micros((performance.timeOrigin + performance.now()) * 1_000),
@@ -167,7 +169,7 @@ class Daemon {
       openAnnouncer: openPacketSocket,
       digests,
       logAddresses: this.#options.logAddressChanges,
-      notify,
+      notify: this.#notify,
       inheritedScripts: guard?.inheritedScripts ?? {},
       hooks: {
         onReport: (instance, report) => {
@@ -219,7 +221,7 @@ class Daemon {
     sayReady(process.env, ExitCode.ok);
     this.#feedWatchdog();
     if (this.#options.dumpConfigToLog) await this.#dumpToLog(runtime);
-    const fifoScripts = this.#startFifoScripts(globals);
+    this.#startFifoScripts(globals);
     const reloadTime =
       globals.reload_time_file === undefined
         ? undefined
@@ -237,13 +239,13 @@ class Daemon {
       limit: runtime.config.globals.child_wait_time,
     });
     beacons?.close();
-    for (const script of fifoScripts) script.stop();
+    for (const script of this.#fifoScripts) script.stop();
     await dumps.idle();
     if (!this.#options.keepAddresses) await record?.close();
     runtime.close();
     await guard?.close(ExitCode.ok);
     network.close();
-    for (const fifo of notify.fifos) fifo.close();
+    for (const fifo of this.#notify.fifos) fifo.close();
     this.#watchdog?.cancel();
     await this.#runOnce(
       "shutdown_script",
@@ -266,19 +268,21 @@ class Daemon {
     else this.#log.warning(`${kind} ${problem}${said === "" ? "" : `: ${said}`}`);
   }
 
-  /** `notify_fifo_script`: reads the FIFO whose name is its last argument, as long as we run. */
-  #startFifoScripts(globals: Globals): readonly RunningScript[] {
-    return [globals.notify_fifo, globals.vrrp_notify_fifo].flatMap((fifo) => {
-      if (fifo?.script === undefined) return [];
+  /** `notify_fifo_script`: reads the FIFO whose name is its last argument; started anew by a reload. */
+  #startFifoScripts(globals: Globals): void {
+    for (const script of this.#fifoScripts) script.stop();
+    this.#fifoScripts = [];
+    for (const fifo of [globals.notify_fifo, globals.vrrp_notify_fifo]) {
+      if (fifo?.script === undefined) continue;
       const running = runScript(scriptCommand(fifo.script, [fifo.path]), undefined);
+      this.#fifoScripts.push(running);
       void running.done.then(({ outcome }) => {
         const problem = describe(outcome);
         if (problem !== undefined && outcome.type !== "signalled") {
           this.#log.warning(`the script that reads ${fifo.path} ${problem}`);
         }
       });
-      return [running];
-    });
+    }
   }
 
   /** `-d`. */
@@ -372,7 +376,14 @@ class Daemon {
       this.#service.notify({ READY: 1, STATUS: `reload refused: ${problem}` });
       return;
     }
-    await runtime.reload(loaded.config);
+    const { globals } = loaded.config;
+    const before = this.#notify;
+    this.#notify = await this.#notifyContext(globals, before);
+    await runtime.reload(loaded.config, this.#notify);
+    for (const fifo of before?.fifos ?? []) {
+      if (!this.#notify.fifos.includes(fifo)) fifo.close();
+    }
+    this.#startFifoScripts(globals);
     this.#refusedReload = undefined;
     log.info("Reload complete");
     this.#service.notify({ READY: 1, STATUS: "running" });
@@ -405,14 +416,16 @@ class Daemon {
     return undefined;
   }
 
-  async #notifyContext(globals: Globals): Promise<NotifyContext> {
+  async #notifyContext(globals: Globals, before?: NotifyContext): Promise<NotifyContext> {
     const log = this.#log;
     const fifos: NotifyFifo[] = [];
     for (const settings of [globals.notify_fifo, globals.vrrp_notify_fifo]) {
       if (settings === undefined) continue;
       const { path, uid, gid } = settings;
       const owner = uid === undefined || gid === undefined ? undefined : { uid, gid };
-      const fifo = await NotifyFifo.open(path, owner, log);
+      const fifo =
+        before?.fifos.find((open) => open.path === path) ??
+        (await NotifyFifo.open(path, owner, log));
       if (fifo !== undefined) fifos.push(fifo);
     }
     return {

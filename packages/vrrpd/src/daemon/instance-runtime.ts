@@ -194,8 +194,8 @@ export class InstanceRuntime {
       return network.hasAddress(source) || !this.#config.track_src_ip ? source : undefined;
     }
     // A macvlan of IPv4 has no address of its own: the base interface's is used.
-    const names =
-      family === 6 ? [this.advertDevice, this.#config.interface] : [this.#config.interface];
+    const own = family === 6 || this.#config.use_ipvlan !== undefined;
+    const names = own ? [this.advertDevice, this.#config.interface] : [this.#config.interface];
     for (const name of names) {
       const link = name === undefined ? undefined : network.linkByName(name);
       if (link === undefined) continue;

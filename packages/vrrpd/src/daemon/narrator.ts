@@ -11,7 +11,8 @@ import { reportLines } from "./report-log.ts";
 export class Narrator {
   readonly #log: Log;
   readonly #limiter: LogLimiter;
-  readonly #context: NotifyContext;
+  /** Whom to tell, and how; a reload may change it. */
+  context: NotifyContext;
   readonly #notifiers = new Map<string, Notifier>();
   /** From now on states are told by `stopped` only. */
   quiet = false;
@@ -19,14 +20,14 @@ export class Narrator {
   constructor(log: Log, limiter: LogLimiter, context: NotifyContext) {
     this.#log = log;
     this.#limiter = limiter;
-    this.#context = context;
+    this.context = context;
   }
 
   /** Makes or changes the notifier of an instance or group. */
   set(settings: Notifier["settings"]): void {
     const key = `${settings.kind} ${settings.name}`;
     const known = this.#notifiers.get(key);
-    if (known === undefined) this.#notifiers.set(key, new Notifier(settings, this.#context));
+    if (known === undefined) this.#notifiers.set(key, new Notifier(settings, () => this.context));
     else known.settings = settings;
   }
 

@@ -42,14 +42,15 @@ export interface NotifySettings {
 /** Tells scripts, FIFOs and mail readers what became of one instance or group. keepalived.conf(5), notify. */
 export class Notifier {
   settings: NotifySettings;
-  readonly #context: NotifyContext;
+  /** Asked each time, since a reload changes it. */
+  readonly #context: () => NotifyContext;
   readonly #queue: NotifyQueue;
   #mailed: NotifyState | undefined;
 
-  constructor(settings: NotifySettings, context: NotifyContext) {
+  constructor(settings: NotifySettings, context: () => NotifyContext) {
     this.settings = settings;
     this.#context = context;
-    this.#queue = new NotifyQueue(settings.name, context.log, context.limit);
+    this.#queue = new NotifyQueue(settings.name, context().log, () => context().limit);
   }
 
   /** @param priority The effective one; a group's is 0. */
@@ -92,7 +93,7 @@ export class Notifier {
 
   #fifo(event: NotifyEvent, priority: number): void {
     const line = fifoLine(this.settings.kind, this.settings.name, event, priority);
-    for (const fifo of this.#context.fifos) fifo.write(line);
+    for (const fifo of this.#context().fifos) fifo.write(line);
   }
 
   #scripts(state: NotifyState, priority: number): void {
@@ -107,17 +108,18 @@ export class Notifier {
   }
 
   #run(scripts: readonly Notification[]): void {
-    if (this.#context.serialize) {
+    if (this.#context().serialize) {
       this.#queue.push(scripts);
       return;
     }
-    const limit = this.#context.limit > 0 ? this.#context.limit : undefined;
+    const { limit: longest } = this.#context();
+    const limit = longest > 0 ? longest : undefined;
     for (const { command } of scripts) runScript(command, limit);
   }
 
   /** One mail for each change of state, none for the same state again. observed: keepalived 2.2.7. */
   #mail(state: NotifyState): void {
-    const { mailer, mailFaults, routerId } = this.#context;
+    const { mailer, mailFaults, routerId } = this.#context();
     if (mailer === undefined || !this.settings.smtpAlert || state === this.#mailed) return;
     this.#mailed = state;
     if (state === "DELETED" || (state === "FAULT" && !mailFaults)) return;

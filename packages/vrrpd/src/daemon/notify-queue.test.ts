@@ -27,7 +27,7 @@ function append(file: string, word: string, delay: string): Notification {
 
 test("a slow master script is not overtaken by the backup script that follows", async () => {
   const file = join(folder, "order");
-  const queue = new NotifyQueue("VI_1", memoryLog().log, seconds(10));
+  const queue = new NotifyQueue("VI_1", memoryLog().log, () => seconds(10));
   queue.push([append(file, "master", "0.3")]);
   queue.push([append(file, "backup", "0")]);
   await queue.idle();
@@ -37,7 +37,7 @@ test("a slow master script is not overtaken by the backup script that follows", 
 test("of several changes that wait only the newest is told", async () => {
   const file = join(folder, "newest");
   const { log, lines } = memoryLog();
-  const queue = new NotifyQueue("VI_1", log, seconds(10));
+  const queue = new NotifyQueue("VI_1", log, () => seconds(10));
   queue.push([append(file, "master", "0.2")]);
   queue.push([append(file, "fault", "0")]);
   queue.push([append(file, "backup", "0")]);
@@ -48,7 +48,7 @@ test("of several changes that wait only the newest is told", async () => {
 
 test("a notify script that fails is logged with its status and what it said", async () => {
   const { log, lines } = memoryLog();
-  const queue = new NotifyQueue("VI_1", log, seconds(10));
+  const queue = new NotifyQueue("VI_1", log, () => seconds(10));
   queue.push([
     { kind: "notify_master", command: { argv: ["/bin/sh", "-c", "echo no route; exit 4"] } },
   ]);
@@ -59,7 +59,7 @@ test("a notify script that fails is logged with its status and what it said", as
 test("a notify script that hangs is ended at its limit and the next one runs", async () => {
   const file = join(folder, "hang");
   const { log, lines } = memoryLog();
-  const queue = new NotifyQueue("VI_1", log, milliseconds(200));
+  const queue = new NotifyQueue("VI_1", log, () => milliseconds(200));
   queue.push([append(file, "never", "30"), append(file, "after", "0")]);
   await queue.idle();
   assert.equal(readFileSync(file, "utf8"), "after\n");

@@ -17,7 +17,7 @@ export interface Notification {
 export class NotifyQueue {
   readonly #name: string;
   readonly #log: Log;
-  readonly #limit: Micros;
+  readonly #limit: () => Micros;
   #running: RunningScript | undefined;
   #current: Notification[] = [];
   #next: readonly Notification[] | undefined;
@@ -25,9 +25,9 @@ export class NotifyQueue {
 
   /**
    * @param name The instance or group, for the log.
-   * @param limit Longest run of one script; then SIGTERM to its group, SIGKILL 2 s later.
+   * @param limit Longest run of one script, 0 for none; then SIGTERM to its group, SIGKILL 2 s later.
    */
-  constructor(name: string, log: Log, limit: Micros) {
+  constructor(name: string, log: Log, limit: () => Micros) {
     this.#name = name;
     this.#log = log;
     this.#limit = limit;
@@ -73,7 +73,8 @@ export class NotifyQueue {
       return;
     }
     const { kind, command } = script;
-    const running = runScript(command, this.#limit);
+    const limit = this.#limit();
+    const running = runScript(command, limit > 0 ? limit : undefined);
     this.#running = running;
     void running.done.then(({ outcome, output }) => {
       this.#running = undefined;

@@ -193,7 +193,8 @@ export class Runtime {
   }
 
   /** A new configuration, already found good: applies the difference. */
-  async reload(config: Config): Promise<void> {
+  async reload(config: Config, notify: NotifyContext): Promise<void> {
+    this.#narrator.context = notify;
     const before = this.#config;
     const oldTrackers = this.#trackers;
     this.#config = config;

@@ -9,6 +9,7 @@ import {
 } from "@ha/linux";
 import type { TrackProcess } from "../core/config/model.ts";
 import type { Log } from "./log.ts";
+import { sameTracker } from "./same-tracker.ts";
 
 /** Whether a process is one of those that an entry counts. keepalived.conf(5), vrrp_track_process. */
 export function matchesProcess(config: TrackProcess, info: ProcessInfo): boolean {
@@ -47,18 +48,23 @@ export class ProcessTrackers {
   #scan: Timer | undefined;
   #stopped = false;
 
-  /** @param onChange Told of each change after `start`. */
+  /**
+   * @param onChange Told of each change after `start`.
+   * @param before Those of the configuration in force until now.
+   */
   constructor(
     configs: readonly TrackProcess[],
     clock: Clock,
     log: Log,
     onChange: () => void,
     bufferBytes: number | undefined,
+    before?: ProcessTrackers,
   ) {
     this.#entries = configs.map((config) => ({
       config,
       pids: new Set<number>(),
-      up: false,
+      // What was up before a reload is up until it has been counted anew.
+      up: before?.isUp(config.name) ?? false,
       delay: undefined,
     }));
     this.#clock = clock;
@@ -92,6 +98,17 @@ export class ProcessTrackers {
     this.#events?.close();
     this.#scan?.cancel();
     for (const entry of this.#entries) entry.delay?.cancel();
+  }
+
+  /** Whether it counts exactly these. */
+  isFor(configs: readonly TrackProcess[]): boolean {
+    return (
+      configs.length === this.#entries.length &&
+      this.#entries.every(({ config }, i) => {
+        const other = configs[i];
+        return other !== undefined && sameTracker(config, other);
+      })
+    );
   }
 
   isUp(name: string): boolean {

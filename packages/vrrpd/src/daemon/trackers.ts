@@ -1,10 +1,11 @@
 import type { Clock, Random } from "@ha/base";
 import type { NetworkState } from "@ha/linux";
-import type { Config, Track } from "../core/config/model.ts";
+import type { BfdInstance, Config, Track, TrackProcess } from "../core/config/model.ts";
 import type { Checked, Tracker, TrackerState } from "../core/tracking.ts";
 import { BfdRunner } from "./bfd-runner.ts";
 import type { LinkWatch } from "./link-watch.ts";
 import type { Log } from "./log.ts";
+import { sameTracker } from "./same-tracker.ts";
 import { FileTracker } from "./track-file.ts";
 import { ProcessTrackers } from "./track-process.ts";
 import { type ScriptStatus, ScriptTracker } from "./track-script.ts";
@@ -35,7 +36,9 @@ export class Trackers {
   readonly #options: TrackersOptions;
   readonly #scripts = new Map<string, ScriptTracker>();
   readonly #files = new Map<string, FileTracker>();
-  readonly #bfd = new Map<string, { readonly runner: BfdRunner; up: boolean }>();
+  readonly #bfd = new Map<string, BfdEntry>();
+  /** Those that a reload left running. */
+  readonly #kept = new Set<object>();
   #processes: ProcessTrackers | undefined;
 
   /** @param before Those of the configuration in force until now, for verdicts that carry over. */
@@ -70,17 +73,39 @@ export class Trackers {
       this.#scripts.set(script.name, tracker);
     }
     for (const file of config.track_files) {
-      if (used.files.has(file.name))
-        this.#files.set(file.name, new FileTracker(file, log, onChange));
+      if (!used.files.has(file.name)) continue;
+      const kept = before === undefined ? undefined : take(before.#files, file);
+      this.#files.set(file.name, kept ?? new FileTracker(file, log, onChange));
+      if (kept !== undefined) this.#kept.add(kept);
     }
     const processes = config.track_processes.filter(({ name }) => used.processes.has(name));
     if (processes.length > 0) {
       const buffer = globals.process_monitor_rcv_bufs;
-      this.#processes = new ProcessTrackers(processes, clock, log, onChange, buffer);
+      const old = before === undefined ? undefined : before.#takeProcesses(processes);
+      if (old !== undefined) {
+        this.#processes = old;
+        this.#kept.add(old);
+      } else {
+        this.#processes = new ProcessTrackers(
+          processes,
+          clock,
+          log,
+          onChange,
+          buffer,
+          before === undefined ? undefined : before.#processes,
+        );
+      }
     }
     for (const instance of config.bfd_instances) {
       if (!used.bfd.has(instance.name)) continue;
-      const entry = {
+      const kept = before === undefined ? undefined : take(before.#bfd, instance);
+      if (kept !== undefined) {
+        this.#bfd.set(instance.name, kept);
+        this.#kept.add(kept);
+        continue;
+      }
+      const entry: BfdEntry = {
+        config: instance,
         runner: new BfdRunner(instance, clock, random, log, (up) => {
           entry.up = up;
           onChange();
@@ -91,16 +116,26 @@ export class Trackers {
     }
   }
 
+  #takeProcesses(configs: readonly TrackProcess[]): ProcessTrackers | undefined {
+    const all = this.#processes;
+    if (all?.isFor(configs) !== true) return undefined;
+    this.#processes = undefined;
+    return all;
+  }
+
   /** Resolves when every file has been read once: scripts and processes tell later. */
   async start(): Promise<void> {
     for (const script of this.#scripts.values()) script.start();
-    for (const { runner } of this.#bfd.values()) runner.start();
+    for (const entry of this.#bfd.values()) if (!this.#kept.has(entry)) entry.runner.start();
+    const files = [...this.#files.values()].filter((file) => !this.#kept.has(file));
+    const processes = this.#processes;
     await Promise.all([
-      this.#processes?.start(),
-      ...[...this.#files.values()].map((file) => file.start()),
+      processes === undefined || this.#kept.has(processes) ? undefined : processes.start(),
+      ...files.map((file) => file.start()),
     ]);
   }
 
+  /** What a successor has taken over goes on. */
   stop(): void {
     for (const script of this.#scripts.values()) script.stop();
     for (const file of this.#files.values()) file.stop();
@@ -160,6 +195,23 @@ export class Trackers {
       state: runner.stateName,
     }));
   }
+}
+
+interface BfdEntry {
+  readonly config: BfdInstance;
+  readonly runner: BfdRunner;
+  up: boolean;
+}
+
+/** Takes a tracker out of the old ones if its configuration is the same but for its place in the file. */
+function take<T extends { readonly config: { readonly name: string } }>(
+  from: Map<string, T>,
+  config: T["config"],
+): T | undefined {
+  const old = from.get(config.name);
+  if (old === undefined || !sameTracker(old.config, config)) return undefined;
+  from.delete(config.name);
+  return old;
 }
 
 function usedNames(config: Config): {

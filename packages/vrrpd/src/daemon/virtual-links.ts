@@ -1,6 +1,7 @@
 import type { NetlinkRequest, NetworkState } from "@ha/linux";
 import {
   type AppliedSysctls,
+  addAddress,
   addVirtualLink,
   applySysctls,
   promoteSecondaries,
@@ -93,6 +94,11 @@ export class VirtualLinks {
     this.#made.add(name);
     if (link === undefined) return;
     await this.#perform(instance, setLinkUp(link));
+    // An ipvlan of IPv4 speaks from an address of its own.
+    if (use_ipvlan?.address !== undefined) {
+      const spec = { ifindex: link.index, prefix: use_ipvlan.address };
+      await this.#perform(instance, addAddress(spec));
+    }
     this.#network.drain();
   }
 
