@@ -1,6 +1,7 @@
 import { checkReferences } from "./checks-references.ts";
 import { checkBackendServers } from "./checks-servers.ts";
 import type { ConfigDraft, ProxyDraft } from "./draft.ts";
+import { collectLater } from "./later.ts";
 import type { Config } from "./model.ts";
 import { warnUnusedCheckRules } from "./proxy-checks.ts";
 import { nameOf } from "./proxy-keyword.ts";
@@ -55,9 +56,10 @@ export function checkConfig(
 }
 
 /** Ids that the file does not give are the lowest free ones, in order. */
-function numberProxies({ proxies }: ConfigDraft): void {
+function numberProxies({ proxies, global }: ConfigDraft): void {
   const used = new Set(proxies.filter(({ explicitId }) => explicitId).map(({ id }) => id));
-  let next = 1;
+  // The frontend of stats sockets, GLOBAL, takes the first number; observed: haproxy 2.6.12.
+  let next = global.stats.sockets.length > 0 ? 2 : 1;
   for (const proxy of proxies) {
     if (!proxy.explicitId) {
       while (used.has(next)) next++;
@@ -351,16 +353,4 @@ function checkSections({ draft, findings, host }: Reading, parsedCleanly: boolea
       `Removing incomplete section 'peers ${peers.name}' (no peer named '${local}').`,
     );
   }
-}
-
-/** TLS and HTTP/2 by name, and whole sections, that a start refuses until they work; see `later.ts`. */
-function collectLater(draft: ConfigDraft): void {
-  for (const section of draft.resolvers.values())
-    draft.later.push({ at: section.at, feature: "the section 'resolvers'" });
-  for (const section of draft.peers.values())
-    draft.later.push({ at: section.at, feature: "the section 'peers'" });
-  for (const section of draft.mailers.values())
-    draft.later.push({ at: section.at, feature: "the section 'mailers'" });
-  for (const section of draft.caches.values())
-    draft.later.push({ at: section.at, feature: "the section 'cache'" });
 }

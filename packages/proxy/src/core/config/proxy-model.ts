@@ -9,7 +9,7 @@ export interface Proxy {
   readonly at: Position;
   readonly name: string;
   readonly kind: "frontend" | "backend" | "listen";
-  /** The `id`, or the next free number over all proxies, from 1; "iid" on the stats page. */
+  /** The `id`, or the next free number over all proxies, from 1 (from 2 beside stats sockets); "iid" on the stats page. */
   readonly id: number;
   readonly guid: string | undefined;
   readonly mode: "tcp" | "http" | "log" | "spop" | "haterm";
