@@ -7,6 +7,7 @@ import type { CompileContext } from "../sample/compile-context.ts";
 import { encodeBytes, encodeText, latin1, room } from "../sample/sample.ts";
 import type { Servers } from "../server/servers.ts";
 import { NONE, type Transaction } from "../transaction.ts";
+import { isCacheable } from "./cacheable.ts";
 import { cookieDate, dateOfCookie } from "./cookie-date.ts";
 
 /** Persistence by a cookie. HAProxy configuration manual §4.2, cookie. */
@@ -140,7 +141,11 @@ export function compileCookie(
       if (!append(transaction, SET_COOKIE, cookieText(cookie, own, now(), first))) return false;
       transaction.cookieResponse =
         own !== undefined && direct ? RESPONSE_UPDATED : RESPONSE_INSERTED;
-      return !cookie.nocache || append(transaction, CACHE_CONTROL, "private");
+      return (
+        !cookie.nocache ||
+        !isCacheable(transaction) ||
+        append(transaction, CACHE_CONTROL, "private")
+      );
     },
   };
 }
