@@ -2,9 +2,11 @@ import type { Balance } from "../core/balance/compile-balance.ts";
 import { nextOf, PendingQueue, type QueueTicket } from "../core/server/queue.ts";
 import {
   BACKEND_QUEUED,
+  BACKEND_QUEUED_MOST,
   canTake,
   forceSlot,
   freeSlot,
+  keepMost,
   type Servers,
   takeSlot,
 } from "../core/server/servers.ts";
@@ -126,13 +128,15 @@ export class Dispatcher {
     ticket.due = now + transaction.priorityOffset;
     if (server === NONE) {
       transaction.backendQueue = this.#shared.push(ticket);
-      Atomics.add(this.#servers.backend, BACKEND_QUEUED, 1);
+      const waiting = Atomics.add(this.#servers.backend, BACKEND_QUEUED, 1) + 1;
+      keepMost(this.#servers.backend, BACKEND_QUEUED_MOST, waiting);
     } else {
       const limit = this.#servers.maxqueue[server] as number;
       const own = this.#own[server] as PendingQueue;
       if (limit !== 0 && Atomics.load(this.#servers.queued, server) >= limit) return false;
       transaction.serverQueue = own.push(ticket);
-      Atomics.add(this.#servers.queued, server, 1);
+      const waiting = Atomics.add(this.#servers.queued, server, 1) + 1;
+      keepMost(this.#servers.queuedMost, server, waiting);
     }
     this.#waiters.set(ticket.owner, waiter);
     if (this.#waiting++ === 0) this.#onWait();

@@ -1,6 +1,6 @@
 import type { Backend, Frontend } from "../config/proxy-model.ts";
 import { addToRate, RATE_WORDS, readRate } from "./rate.ts";
-import { BACKEND_FULLCONN, openServers, type Servers, WEIGHT_SCALE } from "./servers.ts";
+import { BACKEND_FULLCONN, keepMost, openServers, type Servers, WEIGHT_SCALE } from "./servers.ts";
 
 /** What runs of one proxy: its servers' columns and its counters, both shared between threads. */
 export interface ProxyState {
@@ -43,7 +43,51 @@ export class ProxyCounters {
   }
 
   addBackend(change: 1 | -1): void {
-    Atomics.add(this.#words, BACKEND, change);
+    const now = Atomics.add(this.#words, BACKEND, change) + change;
+    keepMost(this.#words, BACKEND_MOST, now);
+  }
+
+  /** Most of them at once: `smax`. */
+  get backendConnectionsMost(): number {
+    return Atomics.load(this.#words, BACKEND_MOST);
+  }
+
+  /** `clear counters`: what is most begins anew with what is now. */
+  clearMost(): void {
+    Atomics.store(this.#words, BACKEND_MOST, this.backendConnections);
+  }
+
+  /** The frontend's limit of connections, as the file or `set maxconn frontend` has it; 0 is the process's. */
+  get maxconn(): number {
+    return Atomics.load(this.#words, MAXCONN);
+  }
+
+  set maxconn(limit: number) {
+    Atomics.store(this.#words, MAXCONN, limit);
+  }
+
+  /** `disable frontend`: its sockets accept nothing for the time being. */
+  get isPaused(): boolean {
+    return Atomics.load(this.#words, CONDITION) === PAUSED;
+  }
+
+  /** `shutdown frontend`: its sockets are closed for good. */
+  get isShutDown(): boolean {
+    return Atomics.load(this.#words, CONDITION) === SHUT_DOWN;
+  }
+
+  setCondition(condition: "running" | "paused" | "shut down"): void {
+    const value = condition === "running" ? 0 : condition === "paused" ? PAUSED : SHUT_DOWN;
+    Atomics.store(this.#words, CONDITION, value);
+  }
+
+  /** Counts for `conn_rate`: a connection, before any rule. */
+  countConnection(now: number): void {
+    addToRate(this.#words, CONNECTION_RATE, SECOND, now, 1);
+  }
+
+  connectionRate(now: number): number {
+    return readRate(this.#words, CONNECTION_RATE, SECOND, now);
   }
 
   /** Counts for `fe_sess_rate`, `fe_req_rate` and `be_sess_rate`, events a second. `now` in milliseconds. */
@@ -88,10 +132,16 @@ export class ProxyCounters {
 const CLIENTS = 0;
 const BACKEND = 1;
 const LOG_LINES = 2;
-const CLIENT_RATE = 3;
+const BACKEND_MOST = 3;
+const MAXCONN = 4;
+const CONDITION = 5;
+const CLIENT_RATE = 6;
 const REQUEST_RATE = CLIENT_RATE + RATE_WORDS;
 const BACKEND_RATE = REQUEST_RATE + RATE_WORDS;
-const SERVER_RATES = BACKEND_RATE + RATE_WORDS;
+const CONNECTION_RATE = BACKEND_RATE + RATE_WORDS;
+const SERVER_RATES = CONNECTION_RATE + RATE_WORDS;
+const PAUSED = 1;
+const SHUT_DOWN = 2;
 const SECOND = 1000;
 
 /** Shared memory of one proxy, for `createProxyState` in another thread. */
@@ -110,7 +160,10 @@ export function createProxyState(
   const configured = backend?.servers ?? [];
   const servers = openServers(configured.length, shared?.servers);
   const counters = new ProxyCounters(configured.length, shared?.counters);
-  if (shared === undefined) fillServers(servers, backend);
+  if (shared === undefined) {
+    fillServers(servers, backend);
+    counters.maxconn = frontend?.maxconn ?? 0;
+  }
   return {
     index,
     name: frontend?.name ?? backend?.name ?? "",

@@ -28,6 +28,9 @@ export interface Servers {
   readonly served: Int32Array;
   /** Requests waiting for this very server. */
   readonly queued: Int32Array;
+  /** Most of the two at once since the counters were cleared: `smax` and `qmax`. */
+  readonly servedMost: Int32Array;
+  readonly queuedMost: Int32Array;
   /** Limits; 0 is none. */
   readonly maxconn: Int32Array;
   readonly minconn: Int32Array;
@@ -36,7 +39,7 @@ export interface Servers {
   readonly limitScale: Int32Array;
   /** The server's `id`: what consistent hashing places it by. */
   readonly id: Int32Array;
-  /** Of the whole backend: [requests served now, fullconn, waiting in the backend's queue]. */
+  /** Of the whole backend: [requests served now, fullconn, waiting in the backend's queue, most that waited]. */
   readonly backend: Int32Array;
 }
 
@@ -44,7 +47,8 @@ export interface Servers {
 export const BACKEND_SERVED = 0;
 export const BACKEND_FULLCONN = 1;
 export const BACKEND_QUEUED = 2;
-export const BACKEND_FIELDS = 3;
+export const BACKEND_QUEUED_MOST = 3;
+export const BACKEND_FIELDS = 4;
 
 /** No server: what a choice returns when none can take the request. */
 export const NONE = -1;
@@ -60,6 +64,8 @@ const COLUMNS = [
   "backup",
   "served",
   "queued",
+  "servedMost",
+  "queuedMost",
   "maxconn",
   "minconn",
   "maxqueue",
@@ -93,6 +99,8 @@ export function openServers(count: number, shared?: SharedArrayBuffer): Servers 
     backup: column(count),
     served: column(count),
     queued: column(count),
+    servedMost: column(count),
+    queuedMost: column(count),
     maxconn: column(count),
     minconn: column(count),
     maxqueue: column(count),
@@ -142,7 +150,10 @@ export function takeSlot(servers: Servers, server: number): boolean {
   for (;;) {
     const served = Atomics.load(servers.served, server);
     if (limit !== 0 && served >= limit) return false;
-    if (Atomics.compareExchange(servers.served, server, served, served + 1) === served) break;
+    if (Atomics.compareExchange(servers.served, server, served, served + 1) === served) {
+      keepMost(servers.servedMost, server, served + 1);
+      break;
+    }
   }
   Atomics.add(servers.backend, BACKEND_SERVED, 1);
   return true;
@@ -150,7 +161,7 @@ export function takeSlot(servers: Servers, server: number): boolean {
 
 /** Takes a slot whatever the limit: for requests that persistence forces. */
 export function forceSlot(servers: Servers, server: number): void {
-  Atomics.add(servers.served, server, 1);
+  keepMost(servers.servedMost, server, Atomics.add(servers.served, server, 1) + 1);
   Atomics.add(servers.backend, BACKEND_SERVED, 1);
 }
 
@@ -158,4 +169,9 @@ export function forceSlot(servers: Servers, server: number): void {
 export function freeSlot(servers: Servers, server: number): void {
   Atomics.sub(servers.served, server, 1);
   Atomics.sub(servers.backend, BACKEND_SERVED, 1);
+}
+
+/** Keeps the greatest. Two threads at once may lose the smaller of their two, never the greater by more than that. */
+export function keepMost(column: Int32Array, at: number, value: number): void {
+  if (value > (column[at] as number)) column[at] = value;
 }

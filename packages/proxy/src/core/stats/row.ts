@@ -1,0 +1,26 @@
+import type { ColumnName } from "./column.ts";
+
+export type ObjectType = "frontend" | "backend" | "server" | "listener";
+
+/** Values by column; absent is an empty field. */
+export type RowValues = { readonly [Name in ColumnName]?: number | string };
+
+/** One line of `show stat`. */
+export interface StatRow {
+  readonly object: ObjectType;
+  /** The proxy's number in `World.proxies`. */
+  readonly proxy: number;
+  /** `iid`. */
+  readonly proxyId: number;
+  /** `sid`; 0 of a frontend or backend. */
+  readonly id: number;
+  readonly values: RowValues;
+}
+
+/** Numbers of the kinds, as the column `type` has them; also the bits of the `type` argument of `show stat`. */
+export const OBJECT_NUMBERS: Readonly<Record<ObjectType, number>> = {
+  frontend: 0,
+  backend: 1,
+  server: 2,
+  listener: 3,
+};
