@@ -1,6 +1,6 @@
-import type { Micros } from "@ha/base";
 import type { Regex } from "../condition/regex.ts";
 import type { SocketAddress } from "../config/address-model.ts";
+import type { Transaction } from "../transaction.ts";
 import type { CheckResult, CheckStatus } from "./check-status.ts";
 
 /** What a check does to a server, step by step: compiled once for each backend. */
@@ -124,13 +124,8 @@ export type CustomVerdict =
 export interface CheckScope {
   /** Latin-1. */
   answer: string;
+  /** With the answer shown to its fetches (`res.payload`, `status`, `res.hdr`). */
+  transaction(): Transaction;
   /** `X-Haproxy-Server-State`'s value. */
   stateHeader(): string;
-}
-
-/** Limits of one check. */
-export interface CheckTimes {
-  readonly connect: Micros;
-  /** From the connection on, or from the last progress. */
-  readonly read: Micros;
 }
