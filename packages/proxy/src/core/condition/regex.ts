@@ -233,42 +233,61 @@ function characterClass(rest: string): Step | string {
   }
 }
 
+/** What stands on one level of parentheses. */
+interface Level {
+  /** Atoms repeated without bound. */
+  readonly repeated: string[];
+  /** Plain characters that must stand there. */
+  readonly literals: string[];
+  /** A group repeated without bound, or one that holds a repetition. */
+  opaque: boolean;
+}
+
+const newLevel = (): Level => ({ repeated: [], literals: [], opaque: false });
+
 /**
- * Whether a group repeated without bound holds a quantifier without bound on the same level of text, as in
- * `(a+)+` or `(?:x*y?)*`. A separator that no part can match, as in `(a+,)*`, is harmless, and allowed when
- * it is a literal at the group's end or start that the quantified part cannot be.
+ * Whether a group repeated without bound holds another repetition without bound, as in `(a+)+` or `(?:x*y?)*`. A
+ * separator that no repeated part can match, as the dot in `(?:[a-z]+\.)+`, makes it harmless.
  */
 function hasNestedQuantifier(pattern: string): boolean {
-  const stack: { unbounded: boolean; literalEdge: boolean }[] = [];
-  let top = { unbounded: false, literalEdge: false };
+  const stack: Level[] = [];
+  let top = newLevel();
   for (let at = 0; at < pattern.length; ) {
     const rest = pattern.slice(at);
-    const atom = /^(?:\\x[0-9A-Fa-f]{2}|\\[\s\S]|\[(?:\\[\s\S]|[^\]\\])*\])/.exec(rest)?.[0];
     if (rest.startsWith("(")) {
       stack.push(top);
-      top = { unbounded: false, literalEdge: false };
+      top = newLevel();
       at += /^\((?:\?(?::|=|!|<=|<!|<\w+>))?/.exec(rest)?.[0].length ?? 1;
       continue;
     }
-    const isGroupEnd = rest.startsWith(")");
-    const length = isGroupEnd ? 1 : (atom?.length ?? 1);
-    const quantifier = /^(?:[*+]|\{\d+,\})\??/.exec(pattern.slice(at + length))?.[0];
-    const bounded = /^(?:\?|\{\d+(?:,\d+)?\})\??/.exec(pattern.slice(at + length))?.[0];
-    if (isGroupEnd) {
-      const inner = top;
-      top = stack.pop() ?? { unbounded: false, literalEdge: false };
-      if (quantifier !== undefined && inner.unbounded && !inner.literalEdge) return true;
-      top.unbounded ||= inner.unbounded || quantifier !== undefined;
-      top.literalEdge ||= inner.literalEdge;
-    } else if (rest.startsWith("|")) {
-      at += 1;
+    if (rest.startsWith("|")) {
+      at++;
       continue;
-    } else if (quantifier !== undefined) {
-      top.unbounded = true;
-    } else if (bounded === undefined && !/^[\^$]/.test(rest) && rest[0] !== ".") {
-      top.literalEdge ||= atom === undefined || /^\\(?:x|[^A-Za-z0-9])/.test(atom);
     }
-    at += length + (quantifier?.length ?? bounded?.length ?? 0);
+    const atom =
+      /^(?:\\x[0-9A-Fa-f]{2}|\\[\s\S]|\[(?:\\[\s\S]|[^\]\\])*\]|[\s\S])/.exec(rest)?.[0] ?? "";
+    const after = pattern.slice(at + atom.length);
+    const unbounded = /^(?:[*+]|\{\d+,\})\??/.exec(after)?.[0];
+    const bounded = /^(?:\?|\{\d+(?:,\d+)?\})\??/.exec(after)?.[0];
+    if (atom === ")") {
+      const inner = top;
+      top = stack.pop() ?? newLevel();
+      const repeats = inner.opaque || inner.repeated.length > 0;
+      if (unbounded !== undefined && repeats && !hasSeparator(inner)) return true;
+      top.opaque ||= repeats || unbounded !== undefined;
+    } else if (unbounded !== undefined) top.repeated.push(atom);
+    else if (bounded === undefined && /^(?:[^\\.^$[]|\\[^A-Za-z0-9])$/.test(atom))
+      top.literals.push(atom);
+    at += atom.length + (unbounded?.length ?? bounded?.length ?? 0);
   }
   return false;
+}
+
+/** Whether a character must stand on the level that none of its repetitions can match. */
+function hasSeparator({ repeated, literals, opaque }: Level): boolean {
+  if (opaque) return false;
+  return literals.some((literal) => {
+    const character = literal.at(-1) ?? "";
+    return repeated.every((atom) => !new RegExp(`^(?:${atom})$`, "is").test(character));
+  });
 }
