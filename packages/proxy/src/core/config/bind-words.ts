@@ -30,6 +30,7 @@ export interface BindWord extends KeywordEntry {
     bind: BindDraft,
     value: string,
     context: BindWordContext,
+    // biome-ignore lint/suspicious/noConfusingVoidType: most readers find nothing wrong and return nothing
   ) => string | undefined | void;
 }
 

@@ -30,10 +30,12 @@ test("a backslash escapes blanks, quotes and itself, spells control characters, 
 
 test("variables count within double quotes alone", () => {
   assert.deepEqual(words(`"$A" "\${A}b" '$A' $A`), ["a", "ab", "$A", "$A"]);
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is haproxy.cfg's own syntax
   assert.deepEqual(words('"${UNSET}" "${UNSET-d e}" "${A-d}"'), ["", "d e", "a"]);
 });
 
 test("[*] makes a word of each part of the value", () => {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is haproxy.cfg's own syntax
   assert.deepEqual(words('x "${LIST[*]}" y'), ["x", "one", "two", "y"]);
 });
 
@@ -42,6 +44,7 @@ test("what is wrong is told at its character", () => {
   assert.equal(words('"${A"'), "unmatched brace in environment variable name at 3");
   assert.equal(words('"$1"'), "forbidden first char in environment variable name at 3");
   assert.equal(words("a \\xZZ"), "truncated or invalid hexadecimal sequence at 3");
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is haproxy.cfg's own syntax
   assert.equal(words('"${A[1]}"'), "truncated or invalid word expansion sequence at 5");
 });
 

@@ -38,6 +38,7 @@ const LINES = [
   " stats auth a:b",
   " errorfile 503 /x",
   " http-error status 429 content-type text/plain lf-string %[src]",
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is haproxy.cfg's own syntax
   ' setenv A "${B-c d}[*]"',
   ".if defined(A) && !streq(a,b)",
   ".elif version_atleast(2.6)",

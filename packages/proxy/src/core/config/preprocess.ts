@@ -208,7 +208,7 @@ function directive(
   switch (head.text as Directive) {
     case ".if":
       if (conditions.depth === MAX_NESTED_CONDITIONS) {
-        refuse("too many nested '.if', max is " + MAX_NESTED_CONDITIONS + ".");
+        refuse(`too many nested '.if', max is ${MAX_NESTED_CONDITIONS}.`);
       }
       conditions.open(at, conditions.taken && judge(head, args, context));
       return false;

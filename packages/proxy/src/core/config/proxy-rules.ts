@@ -3,7 +3,6 @@ import { readTime } from "./global-keyword.ts";
 import type { Line } from "./line.ts";
 import { keyword, nameOf, type ProxyKeyword } from "./proxy-keyword.ts";
 import type { Ruleset } from "./proxy-model.ts";
-import type { Reading } from "./reading.ts";
 
 const frontend = { side: "frontend" } as const;
 const backend = { side: "backend" } as const;
@@ -15,7 +14,7 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
     "acl",
     "acl <name> <criterion> [<flags>] [<pattern>…]",
     { doc: "A named condition.", inDefaults: "named" },
-    (line, proxy, reading) => {
+    (line, proxy) => {
       const name = line.text(1);
       const bad = /[^A-Za-z0-9_:.-]/.exec(name);
       if (name === "") line.alert("error detected while parsing ACL '' : missing ACL name.");
@@ -39,7 +38,7 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
         doc: `Rules on ${name === "http-request" ? "requests" : name === "http-response" ? "answers of servers" : "all answers, our own too"}.`,
         inDefaults: "named",
       },
-      (line, proxy, reading) => {
+      (line, proxy) => {
         const final = proxy.finalAt.get(name);
         if (final !== undefined) {
           line.warnTight(
@@ -47,7 +46,7 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
           );
         }
         if (name === "http-request") warnMisplaced(line, proxy, "http-request");
-        addRule(line, proxy, reading, name, 1);
+        addRule(line, proxy, name, 1);
         if (isFinal(line)) proxy.finalAt.set(name, line.at);
         else proxy.finalAt.delete(name);
       },
@@ -69,16 +68,16 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
     "redirect",
     `redirect { location | prefix | scheme } <to> [code <code>] [<option>…] ${CONDITION}`,
     { doc: "Answers by a redirect, after http-request rules.", inDefaults: "no" },
-    (line, proxy, reading) => {
+    (line, proxy) => {
       warnMisplaced(line, proxy, "redirect");
-      addRule(line, proxy, reading, "redirect", 1);
+      addRule(line, proxy, "redirect", 1);
     },
   ),
   keyword(
     "use_backend",
     `use_backend <backend> ${CONDITION}`,
     { doc: "Which backend serves.", ...frontend, readAnyway: true, inDefaults: "no" },
-    (line, proxy, reading) => {
+    (line, proxy) => {
       if (line.text(1) === "") {
         line.alert("'use_backend' expects a backend name.");
         return;
@@ -91,20 +90,20 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
         return;
       }
       warnMisplaced(line, proxy, "use_backend");
-      addRule(line, proxy, reading, "use_backend", 1);
+      addRule(line, proxy, "use_backend", 1);
     },
   ),
   keyword(
     "use-server",
     "use-server <server> { if | unless } <condition>",
     { doc: "Which server serves.", ...backend, readAnyway: true, inDefaults: "no" },
-    (line, proxy, reading) => {
+    (line, proxy) => {
       if (line.text(1) === "") line.alert("'use-server' expects a server name.");
       else if (line.text(2) !== "if" && line.text(2) !== "unless") {
         line.alert("'use-server' requires either 'if' or 'unless' followed by a condition.");
       } else {
         warnMisplaced(line, proxy, "use-server");
-        addRule(line, proxy, reading, "use-server", 1);
+        addRule(line, proxy, "use-server", 1);
       }
     },
   ),
@@ -112,11 +111,11 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
     "stick",
     "stick { on | match | store-request | store-response } <expression> [table <name>] [<condition>]",
     { doc: "Persistence by a stick table.", ...backend, inDefaults: "no" },
-    (line, proxy, reading) => {
+    (line, proxy) => {
       if (!["on", "match", "store-request", "store-response"].includes(line.text(1))) {
         line.alert("'stick' expects 'on', 'match', or 'store'.");
       } else if (line.text(2) === "") line.alert("'stick' expects a fetch method.");
-      else addRule(line, proxy, reading, "stick", 1);
+      else addRule(line, proxy, "stick", 1);
     },
   ),
   ...(["force-persist", "ignore-persist", "force-be-switch"] as const).map((name) =>
@@ -134,10 +133,10 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
         readAnyway: true,
         inDefaults: "no",
       },
-      (line, proxy, reading) => {
+      (line, proxy) => {
         if (line.text(1) !== "if" && line.text(1) !== "unless") {
           line.alert(`'${name}' requires either 'if' or 'unless' followed by a condition.`);
-        } else addRule(line, proxy, reading, name, 1);
+        } else addRule(line, proxy, name, 1);
       },
     ),
   ),
@@ -145,7 +144,7 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
     "monitor",
     "monitor fail { if | unless } <condition>",
     { doc: "When monitor-uri answers 503.", ...frontend, inDefaults: "no" },
-    (line, proxy, reading) => {
+    (line, proxy) => {
       if (line.text(1) !== "fail") {
         line.alert("'monitor' only supports 'fail'.");
         return;
@@ -153,7 +152,7 @@ export const ruleKeywords: readonly ProxyKeyword[] = [
       warnMisplaced(line, proxy, "monitor fail");
       if (line.text(2) !== "if" && line.text(2) !== "unless") {
         line.alert("'monitor fail' requires either 'if' or 'unless' followed by a condition.");
-      } else addRule(line, proxy, reading, "monitor fail", 2);
+      } else addRule(line, proxy, "monitor fail", 2);
     },
   ),
 ];
@@ -184,13 +183,7 @@ function warnMisplaced(line: Line, proxy: ProxyDraft, kind: (typeof ORDER)[numbe
   if (!proxy.firstRuleAt.has(kind)) proxy.firstRuleAt.set(kind, line.at);
 }
 
-function addRule(
-  line: Line,
-  proxy: ProxyDraft,
-  reading: Reading,
-  ruleset: Ruleset,
-  from: number,
-): void {
+function addRule(line: Line, proxy: ProxyDraft, ruleset: Ruleset, from: number): void {
   const rule = { at: line.at, words: line.from(from) };
   proxy.rules[ruleset].push(rule);
 }
@@ -205,7 +198,7 @@ function isFinal(line: Line): boolean {
   );
 }
 
-function readTcpRequest(line: Line, proxy: ProxyDraft, reading: Reading): void {
+function readTcpRequest(line: Line, proxy: ProxyDraft): void {
   const layer = line.text(1);
   if (layer === "") {
     line.alert(`missing argument for 'tcp-request' in ${nameOf(proxy)}`);
@@ -239,10 +232,10 @@ function readTcpRequest(line: Line, proxy: ProxyDraft, reading: Reading): void {
   }
   const kind = `tcp-request ${layer}` as const;
   warnMisplaced(line, proxy, kind);
-  addRule(line, proxy, reading, kind, 2);
+  addRule(line, proxy, kind, 2);
 }
 
-function readTcpResponse(line: Line, proxy: ProxyDraft, reading: Reading): void {
+function readTcpResponse(line: Line, proxy: ProxyDraft): void {
   const layer = line.text(1);
   if (layer === "") {
     line.alert(`missing argument for 'tcp-response' in ${nameOf(proxy)}`);
@@ -260,7 +253,7 @@ function readTcpResponse(line: Line, proxy: ProxyDraft, reading: Reading): void 
   } else if (layer === "inspect-delay") {
     const delay = readInspectDelay(line, proxy);
     if (delay !== undefined) proxy.responseInspectDelay = delay;
-  } else addRule(line, proxy, reading, "tcp-response content", 2);
+  } else addRule(line, proxy, "tcp-response content", 2);
 }
 
 function readInspectDelay(line: Line, proxy: ProxyDraft): ReturnType<typeof readTime> {

@@ -3,7 +3,6 @@ import { warnTrailing } from "./global-keyword.ts";
 import type { KeywordEntry } from "./keyword.ts";
 import type { Line } from "./line.ts";
 import type { Ruleset, StatsPage } from "./proxy-model.ts";
-import type { Reading } from "./reading.ts";
 import { parseTime } from "./values.ts";
 
 const entry = (name: string, syntax: string, doc: string, fallback?: string): KeywordEntry => ({
@@ -36,7 +35,7 @@ export const statsKeywords: readonly KeywordEntry[] = [
   ),
 ];
 
-export function readStats(line: Line, proxy: ProxyDraft, reading: Reading): void {
+export function readStats(line: Line, proxy: ProxyDraft): void {
   const word = line.text(1);
   proxy.stats ??= emptyStats();
   const { stats } = proxy;

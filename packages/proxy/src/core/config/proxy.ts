@@ -61,7 +61,7 @@ export function readProxyLine(
       readTimeout(line, proxy);
       return;
     case "stats":
-      readStats(line, proxy, reading);
+      readStats(line, proxy);
       return;
     case "log":
       if (prefix === "no") {

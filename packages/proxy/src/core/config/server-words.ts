@@ -41,6 +41,7 @@ export interface ServerWord extends KeywordEntry {
     words: ServerWords,
     value: string,
     context: ServerWordContext,
+    // biome-ignore lint/suspicious/noConfusingVoidType: most readers find nothing wrong and return nothing
   ) => string | number | undefined | void;
 }
 
