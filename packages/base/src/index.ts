@@ -24,10 +24,9 @@ export {
   type Position,
   type Severity,
 } from "./config/diagnostic.ts";
-export { type Keyword, reader, type Schema, type Values } from "./config/keyword.ts";
+export { parseDecimal, parseInteger } from "./config/number.ts";
 export { closestWord } from "./config/suggest.ts";
 export type { Statement, Token } from "./config/tree.ts";
-export { choice, integer, parseDecimal, parseInteger, text } from "./config/values.ts";
 export { type Random, seededRandom } from "./random.ts";
 export { assert, fail, ok, type Result, unreachable } from "./result.ts";
 export {

@@ -1,4 +1,5 @@
 import { reader, type Schema } from "./keyword.ts";
+import { parseInteger } from "./number.ts";
 
 /** A whole number in decimal; a leading `+` and zeros are fine. */
 export function integer({ min, max }: { min: number; max: number }): Schema<number> {
@@ -8,25 +9,6 @@ export function integer({ min, max }: { min: number; max: number }): Schema<numb
       ? problem(`must be a whole number from ${min} to ${max}`)
       : value;
   });
-}
-
-/** Undefined when the word is anything but an optional sign and decimal digits. */
-export function parseInteger(word: string): number | undefined {
-  return /^[+-]?\d{1,15}$/.test(word) ? Number(word) : undefined;
-}
-
-/**
- * A decimal fraction without exponent, in units of 10^-`places`, so that no binary fraction is ever rounded by chance;
- * undefined when the word is something else or has more decimals than that.
- */
-export function parseDecimal(word: string, places: number): number | undefined {
-  const match = /^([+-]?)(\d{0,10})(?:\.(\d*))?$/.exec(word);
-  if (match === null) return undefined;
-  const [, sign, whole = "", fraction = ""] = match;
-  if (whole === "" && fraction === "") return undefined;
-  if (/[1-9]/.test(fraction.slice(places))) return undefined;
-  const value = Number(whole + fraction.slice(0, places).padEnd(places, "0"));
-  return sign === "-" ? -value : value;
 }
 
 /** One of some words. */

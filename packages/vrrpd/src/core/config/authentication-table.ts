@@ -1,4 +1,5 @@
-import { choice, integer, parseInteger, reader, text } from "@ha/base";
+import { parseInteger } from "@ha/base";
+import { choice, integer, reader, text } from "@ha/base/keyword";
 import { entry } from "./entry.ts";
 import { wholeSeconds } from "./schemas.ts";
 import { INSTANCE, NEW } from "./sources.ts";

@@ -1,4 +1,4 @@
-import type { Keyword } from "@ha/base";
+import type { Keyword } from "@ha/base/keyword";
 
 /** One keyword of `keepalived.conf`: what every configuration table says, and what is peculiar to this language. */
 export interface Entry<T = unknown> extends Keyword<T> {

@@ -1,4 +1,4 @@
-import { integer, text } from "@ha/base";
+import { integer, text } from "@ha/base/keyword";
 import type { Entry } from "./entry.ts";
 import { boolean, flag, words } from "./schemas.ts";
 import { GLOBAL } from "./sources.ts";

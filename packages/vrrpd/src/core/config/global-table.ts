@@ -1,15 +1,5 @@
-import {
-  type IpAddress,
-  integer,
-  ip,
-  isMulticast,
-  parseAddress,
-  parseInteger,
-  reader,
-  type Schema,
-  seconds,
-  text,
-} from "@ha/base";
+import { type IpAddress, ip, isMulticast, parseAddress, parseInteger, seconds } from "@ha/base";
+import { integer, reader, type Schema, text } from "@ha/base/keyword";
 import { global, limited, on, path, script, switched } from "./global-entry.ts";
 import { notServedTable } from "./not-served-table.ts";
 import { ownTable } from "./own-table.ts";

@@ -1,12 +1,5 @@
-import {
-  type IpAddress,
-  integer,
-  isMulticast,
-  parseAddress,
-  parseInteger,
-  reader,
-  seconds,
-} from "@ha/base";
+import { type IpAddress, isMulticast, parseAddress, parseInteger, seconds } from "@ha/base";
+import { integer, reader } from "@ha/base/keyword";
 import { authenticationTable, hmacTable } from "./authentication-table.ts";
 import { entry } from "./entry.ts";
 import {

@@ -1,4 +1,4 @@
-import { integer, text } from "@ha/base";
+import { integer, text } from "@ha/base/keyword";
 import type { Status } from "./entry.ts";
 import { global, switched } from "./global-entry.ts";
 import { words } from "./schemas.ts";

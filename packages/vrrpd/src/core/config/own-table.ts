@@ -1,4 +1,5 @@
-import { choice, seconds } from "@ha/base";
+import { seconds } from "@ha/base";
+import { choice } from "@ha/base/keyword";
 import { entry } from "./entry.ts";
 import { addressList, decimalSeconds, wholeSeconds, writtenBoolean } from "./schemas.ts";
 import { OURS } from "./sources.ts";

@@ -1,13 +1,5 @@
-import {
-  integer,
-  type Micros,
-  micros,
-  milliseconds,
-  parseInteger,
-  reader,
-  type Schema,
-  seconds,
-} from "@ha/base";
+import { type Micros, micros, milliseconds, parseInteger, seconds } from "@ha/base";
+import { integer, reader, type Schema } from "@ha/base/keyword";
 import { global, on, script } from "./global-entry.ts";
 import { flag, wholeSeconds } from "./schemas.ts";
 

@@ -6,10 +6,9 @@ import {
   parseAddress,
   parseDecimal,
   parseInteger,
-  reader,
-  type Schema,
   seconds,
 } from "@ha/base";
+import { reader, type Schema } from "@ha/base/keyword";
 
 /** The keyword alone turns it on; what follows is not read. keepalived.conf(5) */
 export const flag: Schema<boolean> = reader(() => true);

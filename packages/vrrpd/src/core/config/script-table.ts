@@ -1,4 +1,5 @@
-import { integer, type Micros, milliseconds, reader, type Schema, seconds, text } from "@ha/base";
+import { type Micros, milliseconds, seconds } from "@ha/base";
+import { integer, reader, type Schema, text } from "@ha/base/keyword";
 import { entry } from "./entry.ts";
 import {
   address,
