@@ -50,7 +50,9 @@ export function compileLogFormat(
   context: CompileContext,
   options: LogFormatOptions,
 ): Template | undefined {
-  const parts = split(token, context, options);
+  // Writers of what may be wholly absent: a blank before and one after such a one are one.
+  const absent = new Set<Writer>();
+  const parts = split(token, context, options, absent);
   if (parts === undefined) return undefined;
   const writers = parts.flatMap((part) =>
     part instanceof Uint8Array ? literals(part, options.mergeSpaces) : [part],
@@ -70,10 +72,17 @@ export function compileLogFormat(
       const mark = scratch.used;
       const end = scratch.end;
       let at = from;
+      let afterBlank = true;
       for (let i = 0; i < writers.length; i++) {
         const writer = writers[i] as Writer;
-        if (writer === SEPARATOR && (at === from || out[at - 1] === SPACE)) continue;
+        if (writer === SEPARATOR) {
+          if (!afterBlank) at = putByte(out, at, limit, SPACE);
+          afterBlank = true;
+          continue;
+        }
+        const before = at;
         at = writer(transaction, out, at, limit);
+        if (at > before || !absent.has(writer)) afterBlank = false;
       }
       // What converters needed on the way is free again, unless the scratch moved to another buffer.
       if (scratch.end === end) scratch.used = mark;
@@ -118,6 +127,7 @@ function split(
   token: Token,
   context: CompileContext,
   options: LogFormatOptions,
+  absent: Set<Writer>,
 ): (Uint8Array | Writer)[] | undefined {
   const { text } = token;
   const parts: (Uint8Array | Writer)[] = [];
@@ -177,7 +187,9 @@ function split(
     }
     flush();
     const make = LOG_VARIABLES.get(variable) as VariableWriter;
-    parts.push(make.compile(context, flags, options));
+    const writer = make.compile(context, flags, options);
+    if (make.mayBeAbsent === true) absent.add(writer);
+    parts.push(writer);
   }
   flush();
   return parts;

@@ -27,6 +27,8 @@ export interface VariableWriter {
   readonly name: string;
   readonly doc: string;
   readonly source: string;
+  /** Writes nothing at all, not even a dash, where there is nothing of it. */
+  readonly mayBeAbsent?: boolean;
   readonly compile: (context: CompileContext, flags: LogFlags, options: LogFormatOptions) => Writer;
 }
 
@@ -209,8 +211,12 @@ const VARIABLES: readonly VariableWriter[] = [
   captured("CS", "Captured cookie of the response.", (t) => t.responseCookieCapture),
   captures("hr", "Captured headers of the request: {a|b}.", "request"),
   captures("hs", "Captured headers of the response: {a|b}.", "response"),
-  captureList("hrl", 'Captured headers of the request, each in quotes: "a" "b".', "request"),
-  captureList("hsl", "Captured headers of the response, each in quotes.", "response"),
+  captureList(
+    "hrl",
+    "Captured headers of the request, with blanks between: a b; in quotes with +Q.",
+    "request",
+  ),
+  captureList("hsl", "Captured headers of the response, with blanks between.", "response"),
 ];
 
 /** By name, without the percent sign. */
@@ -409,23 +415,23 @@ function line(
   return withContext(variable, doc, (_context, flags, options) => {
     const write = encodedWriter(flags, options, URI_ENCODED);
     return (t, out, at, limit) => {
-      if (t.lineEnd === 0) {
-        return variable === "r" || variable === "HM"
-          ? write(out, at, limit, BAD_REQUEST, 0, BAD_REQUEST.length)
-          : writeMissing(out, at, limit, flags, options);
-      }
+      if (t.lineEnd === 0) return write(out, at, limit, BAD_REQUEST, 0, BAD_REQUEST.length);
       const { lineStart, lineEnd, bytes } = t;
       let first = lineStart;
       while (first < lineEnd && bytes[first] !== SPACE) first++;
       let last = lineEnd;
       while (last > first && bytes[last] !== SPACE) last--;
       const { start, end } = part({ start: lineStart, end: lineEnd, spaces: [first, last] }, bytes);
-      return write(out, at, limit, bytes, start, Math.max(start, end));
+      // An empty part is nothing, not a dash. Observed: haproxy 2.6.
+      if (end <= start)
+        return flags.quote ? writeMissing(out, at, limit, flags, LOG_LINE_OPTIONS) : at;
+      return write(out, at, limit, bytes, start, end);
     };
   });
 }
 
 const BAD_REQUEST = encodeText("<BADREQ>");
+const LOG_LINE_OPTIONS: LogFormatOptions = { mandatory: true, mergeSpaces: true, http: false };
 
 function queryStart(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
@@ -436,6 +442,7 @@ function queryStart(bytes: Uint8Array, start: number, end: number): number {
 /** After `scheme://authority`, when the target begins with one. */
 function pathStart(bytes: Uint8Array, start: number, end: number): number {
   if (bytes[start] === 0x2f) return start;
+  if (bytes[start] === 0x2a) return end;
   let at = start;
   while (at + 2 < end && !(bytes[at] === 0x3a && bytes[at + 1] === 0x2f && bytes[at + 2] === 0x2f))
     at++;
@@ -515,10 +522,11 @@ function slotsOf(t: Transaction, side: Side): readonly (Uint8Array | undefined)[
 
 /** `{a|b}`, one field a slot; nothing at all without slots. */
 function captures(variable: string, doc: string, side: Side): VariableWriter {
-  return withContext(variable, doc, (context, flags) => {
+  const made = withContext(variable, doc, (context, flags) => {
     const lengths = context.proxy?.captures[side] ?? [];
     return (t, out, from, limit) => {
-      if (lengths.length === 0) return from;
+      // Without slots, and without a request, there is nothing.
+      if (lengths.length === 0 || t.lineEnd === 0) return from;
       const slots = slotsOf(t, side);
       let at = flags.quote ? putByte(out, from, limit, 0x22) : from;
       at = putByte(out, at, limit, 0x7b);
@@ -532,30 +540,23 @@ function captures(variable: string, doc: string, side: Side): VariableWriter {
       return flags.quote ? putByte(out, at, limit, 0x22) : at;
     };
   });
+  return { ...made, mayBeAbsent: true };
 }
 
 function captureList(variable: string, doc: string, side: Side): VariableWriter {
-  return withContext(variable, doc, (context, _flags, options) => {
+  return withContext(variable, doc, (context, flags, options) => {
     const lengths = context.proxy?.captures[side] ?? [];
+    const write = encodedWriter(flags, options, HEADER_ENCODED);
     return (t, out, from, limit) => {
       const slots = slotsOf(t, side);
       let at = from;
       for (let slot = 0; slot < lengths.length; slot++) {
         if (slot > 0) at = putByte(out, at, limit, SPACE);
         const value = slots[slot];
-        if (value === undefined) {
-          at = writeMissing(
-            out,
-            at,
-            limit,
-            { quote: false, hexadecimal: false, escape: false, binary: false },
-            options,
-          );
-          continue;
-        }
-        at = putByte(out, at, limit, 0x22);
-        at = putEncoded(out, at, limit, value, 0, value.length, HEADER_ENCODED);
-        at = putByte(out, at, limit, 0x22);
+        at =
+          value === undefined
+            ? writeMissing(out, at, limit, flags, options)
+            : write(out, at, limit, value, 0, value.length);
       }
       return at;
     };

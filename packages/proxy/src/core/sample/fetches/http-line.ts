@@ -185,7 +185,7 @@ export const LINE_FETCHES: readonly FetchKeyword[] = [
     KEPT,
     "capture.req.uri",
     STR,
-    "The request target as it came.",
+    "Path and query as they came.",
     () => (t, sample) => linePart(t, sample, 1),
   ),
   plain(
@@ -353,7 +353,21 @@ function linePart(t: Transaction, sample: Sample, part: 0 | 1): boolean {
   if (part === 0) return setRange(sample, STR, bytes, lineStart, first);
   let last = lineEnd;
   while (last > first && bytes[last - 1] !== 0x20) last--;
-  return setRange(sample, STR, bytes, first + 1, Math.max(first + 1, last - 1));
+  // Path and query alone, whatever form the target has. Observed: haproxy 2.6.
+  const end = Math.max(first + 1, last - 1);
+  const start = pathStart(bytes, first + 1, end);
+  return start < end && setRange(sample, STR, bytes, start, end);
+}
+
+/** After `scheme://authority`, where the target begins with one; the end for `*` and the like. */
+function pathStart(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && bytes[at] !== 0x2f && bytes[at] !== 0x3a) at++;
+  if (at === end || bytes[at] === 0x2f) return at;
+  if (bytes[at + 1] !== 0x2f || bytes[at + 2] !== 0x2f) return end;
+  at += 3;
+  while (at < end && bytes[at] !== 0x2f && bytes[at] !== 0x3f) at++;
+  return at;
 }
 
 function captured(
