@@ -23,6 +23,7 @@ export {
 } from "./beacon.ts";
 export { winnerProgram } from "./classic-filter.ts";
 export { type DatagramSender, openDatagramSender } from "./datagram.ts";
+export { type EchoListener, type EchoListenerOptions, openEchoListener } from "./echo-listener.ts";
 export {
   type Firewall,
   type FirewallOptions,

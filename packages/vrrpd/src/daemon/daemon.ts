@@ -1,9 +1,9 @@
-import { createHmac } from "node:crypto";
-import { hostname, release } from "node:os";
+import { release } from "node:os";
 import { formatDiagnostic, type Micros, micros, seededRandom, type Timer } from "@ha/base";
 import {
   enterNetworkNamespace,
   linuxTransport,
+  openEchoListener,
   openPacketSocket,
   openRouteNetlink,
   openServiceNotifier,
@@ -11,12 +11,12 @@ import {
 } from "@ha/linux";
 import type { LoadedConfig } from "../core/config/load.ts";
 import type { Config, Globals, NotifyScript } from "../core/config/model.ts";
-import type { Digests } from "../core/ports.ts";
 import { AdvertBeacons } from "./advert-beacon.ts";
 import { sayReady } from "./background.ts";
 import type { CliOptions } from "./cli.ts";
 import { linuxConfigHost } from "./config-host.ts";
 import { catchSignals } from "./daemon-signals.ts";
+import { digests } from "./digests.ts";
 import { Dumps } from "./dumps.ts";
 import { ExitCode } from "./exit-code.ts";
 import { GuardLink } from "./guard-link.ts";
@@ -34,7 +34,7 @@ import { ReloadTime } from "./reload-time.ts";
 import { Runtime } from "./runtime.ts";
 import { applyScheduling } from "./scheduling.ts";
 import { type RunningScript, runScript } from "./script-runner.ts";
-import { Mailer } from "./smtp-alert.ts";
+import { mailerOf } from "./smtp-alert.ts";
 import type { DaemonStatus } from "./status.ts";
 
 /** Runs the daemon in this process until it is told to stop. Resolves to the exit status. */
@@ -167,6 +167,7 @@ class Daemon {
       network,
       transport: linuxTransport,
       openAnnouncer: openPacketSocket,
+      openEchoListener,
       digests,
       logAddresses: this.#options.logAddressChanges,
       notify: this.#notify,
@@ -473,32 +474,11 @@ function monotonic(): Micros {
   return micros(Number(process.hrtime.bigint() / 1_000n));
 }
 
-const digests: Digests = {
-  hmacSha256: (key, data) => createHmac("sha256", key).update(data).digest(),
-  hmacMd5: (key, data) => createHmac("md5", key).update(data).digest(),
-};
-
 function watchesRoutes(config: Config): boolean {
   return (
     config.static_routes.length + config.static_rules.length > 0 ||
     config.instances.some(
       ({ virtual_routes, virtual_rules }) => virtual_routes.length + virtual_rules.length > 0,
     )
-  );
-}
-
-function mailerOf(globals: Globals, log: Log): Mailer | undefined {
-  const { smtp_server: server, notification_email: recipients } = globals;
-  if (server === undefined || recipients.length === 0) return undefined;
-  return new Mailer(
-    {
-      recipients,
-      from: globals.notification_email_from ?? `keepalived@${hostname()}`,
-      host: server.host,
-      port: server.port,
-      connectTimeout: globals.smtp_connect_timeout,
-      ...(globals.smtp_helo_name === undefined ? {} : { helo: globals.smtp_helo_name }),
-    },
-    log,
   );
 }

@@ -1,5 +1,7 @@
 import { type Family, formatAddress, type IpAddress } from "@ha/base";
 import type {
+  EchoListener,
+  EchoListenerOptions,
   FilterRouter,
   InterfaceRef,
   KernelFilter,
@@ -35,6 +37,8 @@ export interface Endpoint {
 
 export interface DispatchOptions {
   readonly transport: VrrpTransport;
+  /** Hears replayed farewells under our own addresses; undefined: they are not answered. */
+  readonly openEchoListener: ((options: EchoListenerOptions) => EchoListener) | undefined;
   /** The interface of that name; undefined while there is none. */
   readonly findInterface: (name: string) => InterfaceRef | undefined;
   readonly log: Log;
@@ -123,6 +127,9 @@ class Channel {
   readonly #options: DispatchOptions;
   #socket: VrrpSocket | undefined;
   #index = 0;
+  #echoes: EchoListener | undefined;
+  #echoesSince = 0;
+  #echoesHeard = 0;
   /** The multicast groups that the socket is in, and the filter that the kernel has, as text. */
   readonly #joined = new Set<string>();
   #filtered: string | undefined;
@@ -175,11 +182,14 @@ class Channel {
       needsAh === (socket.options.authenticationHeader ?? false)
     ) {
       if (device !== undefined && device.index !== this.#index) {
+        this.#echoes?.close();
+        this.#echoes = undefined;
         this.#tell(socket.reopen(device));
         this.#index = device.index;
       }
       this.#join(socket, groups);
       this.#setFilter(socket, filter);
+      this.#hearEchoes(device);
       return;
     }
     socket?.close();
@@ -198,6 +208,7 @@ class Channel {
       this.#joined.clear();
       for (const group of groups) this.#joined.add(formatAddress(group));
       this.#filtered = JSON.stringify(filter);
+      this.#hearEchoes(device);
       this.#options.log.detail(
         `VRRP sockpool: [${this.#device ?? "any interface"}, family(IPv${this.#family}), proto(112), ${this.#socket.description}]`,
       );
@@ -206,6 +217,40 @@ class Channel {
       const why = error instanceof Error ? error.message : String(error);
       this.#options.log.error(`cannot open the VRRP socket on ${this.#device ?? "any"}: ${why}`);
     }
+  }
+
+  /** Our own addresses may be others; a new socket needs a new listener. */
+  #hearEchoes(device: InterfaceRef | undefined): void {
+    const { openEchoListener } = this.#options;
+    const multicast = [...this.endpoints.values()].filter(({ groups }) => groups.length > 0);
+    if (openEchoListener === undefined || device === undefined || multicast.length === 0) return;
+    const ownAddresses = multicast.flatMap(({ source }) => source() ?? []);
+    if (this.#echoes !== undefined) {
+      this.#echoes.watch(ownAddresses);
+      return;
+    }
+    try {
+      this.#echoes = openEchoListener({
+        family: this.#family,
+        interface: device,
+        ownAddresses,
+        onPacket: (packet) => this.#echo(packet),
+        onError: (error) => this.#tell(error),
+      });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.limiter.write(`echo ${this.#device}`, `replays are not heard: ${why}`);
+    }
+  }
+
+  /** Each may be answered by an advert: a flood of replays must not become one of ours. */
+  #echo(packet: ReceivedPacket): void {
+    const second = Math.floor(performance.now() / 1_000);
+    if (second !== this.#echoesSince) {
+      this.#echoesSince = second;
+      this.#echoesHeard = 0;
+    }
+    if (++this.#echoesHeard <= ECHOES_A_SECOND) this.#receive(packet);
   }
 
   send(packet: OutgoingPacket): void {
@@ -243,6 +288,8 @@ class Channel {
     this.#soon = undefined;
     this.#socket?.close();
     this.#socket = undefined;
+    this.#echoes?.close();
+    this.#echoes = undefined;
     this.#index = 0;
     this.#counted.clear();
   }
@@ -309,6 +356,9 @@ class Channel {
 
 /** How long changes are gathered; a router that is new hears nothing for so long. */
 const SOON_MS = 5;
+
+/** Replayed farewells that are answered in a second, on one interface. */
+const ECHOES_A_SECOND = 50;
 
 /** Senders whose last count is remembered for each interface. */
 const COUNTED_SENDERS = 4_096;

@@ -1,4 +1,4 @@
-import { formatAddress, type IpAddress, type Micros, toSeconds } from "@ha/base";
+import { type Micros, toSeconds } from "@ha/base";
 import {
   type AddressSpec,
   addAddress,
@@ -222,21 +222,4 @@ const METRICS: ReadonlySet<string> = new Set<RouteMetric>([
 
 function isMetric(name: string): name is RouteMetric {
   return METRICS.has(name);
-}
-
-/** For the log and the record: `192.168.1.100/32 dev eth0`. */
-export function describeAddress(config: VirtualAddress, device: string): string {
-  return `${formatAddress(config.address)}/${config.length} dev ${config.dev ?? device}`;
-}
-
-/** Whether an address is one of those that are placed. */
-export function placedAddress(
-  holdings: Holdings,
-  address: IpAddress,
-  ifindex: number,
-): PlacedAddress | undefined {
-  const text = formatAddress(address);
-  return holdings.addresses.find(
-    (placed) => placed.ifindex === ifindex && formatAddress(placed.config.address) === text,
-  );
 }

@@ -1,4 +1,4 @@
-import { type Micros, micros } from "@ha/base";
+import type { Micros } from "@ha/base";
 import type { Notify, NotifyScript } from "@ha/vrrpd/core";
 import type { Log } from "./log.ts";
 import { type FifoKind, fifoLine, type NotifyFifo } from "./notify-fifo.ts";
@@ -158,6 +158,3 @@ function ownScript(notify: Notify, state: NotifyState): NotifyScript | undefined
       return notify.deleted;
   }
 }
-
-/** For callers that have no limit of their own: STOP scripts get one second. observed: keepalived 2.2.7. */
-export const STOP_SCRIPT_LIMIT = micros(1_000_000);

@@ -11,6 +11,8 @@ import {
 import type {
   Announcer,
   AnnouncerOptions,
+  EchoListener,
+  EchoListenerOptions,
   NetworkEvent,
   NetworkState,
   VrrpTransport,
@@ -20,8 +22,9 @@ import type { Digests } from "../core/ports.ts";
 import type { Report } from "../core/report.ts";
 import { SyncGroup } from "../core/sync-group.ts";
 import { type Tracker, trackersInGroup } from "../core/tracking.ts";
-import { Announcements, type Spacing } from "./announcements.ts";
+import { Announcements } from "./announcements.ts";
 import { Dispatch } from "./dispatch.ts";
+import { ExtraAnnouncements } from "./extra-announcements.ts";
 import { GroupRuntime } from "./group-runtime.ts";
 import { HolderWatch } from "./holder-watch.ts";
 import { InstanceFirewall } from "./instance-firewall.ts";
@@ -31,9 +34,11 @@ import type { Log } from "./log.ts";
 import { LogLimiter } from "./log-limiter.ts";
 import { Narrator } from "./narrator.ts";
 import type { NotifyContext } from "./notifier.ts";
+import { spacingOf } from "./spacing.ts";
 import { StaticEntries } from "./static-entries.ts";
 import type { DaemonStatus, GroupStatus, InstanceStatus } from "./status.ts";
 import { Trackers } from "./trackers.ts";
+import { virtualAddresses } from "./virtual-addresses.ts";
 import { VirtualLinks } from "./virtual-links.ts";
 import { askWitness } from "./witness.ts";
 
@@ -45,6 +50,7 @@ export interface RuntimeOptions {
   readonly network: NetworkState;
   readonly transport: VrrpTransport;
   readonly openAnnouncer: (options: AnnouncerOptions) => Announcer;
+  readonly openEchoListener: (options: EchoListenerOptions) => EchoListener;
   readonly digests: Digests;
   readonly notify: NotifyContext;
   /** Verdicts of scripts that a predecessor left. */
@@ -81,7 +87,7 @@ export class Runtime {
   readonly #statics: StaticEntries;
   readonly #virtualLinks: VirtualLinks;
   readonly #firewall: InstanceFirewall;
-  readonly #extra: Timer[] = [];
+  readonly #extra: ExtraAnnouncements;
   readonly #stopListening: () => void;
   #instances = new Map<string, InstanceRuntime>();
   #groups = new Map<string, GroupRuntime>();
@@ -106,6 +112,7 @@ export class Runtime {
     });
     this.dispatch = new Dispatch({
       transport,
+      openEchoListener: globals.vrrp_replay_answer ? options.openEchoListener : undefined,
       findInterface: (name) => network.linkByName(name),
       log,
       limiter: this.#limiter,
@@ -118,6 +125,7 @@ export class Runtime {
     this.#statics = new StaticEntries(network, log);
     this.#virtualLinks = new VirtualLinks(network, log);
     this.#firewall = new InstanceFirewall(network, log);
+    this.#extra = new ExtraAnnouncements(clock);
     this.#narrator = new Narrator(log, this.#limiter, options.notify);
     this.#holders = new HolderWatch({
       network,
@@ -189,7 +197,7 @@ export class Runtime {
     this.#firewall.update(config, this.instances);
     this.#pollRejected();
     this.#renewLifetimes();
-    this.#announceExtra();
+    this.#extra.start(this.instances);
   }
 
   /** A new configuration, already found good: applies the difference. */
@@ -242,7 +250,7 @@ export class Runtime {
     this.#changed();
     this.#firewall.update(config, this.instances);
     if (this.#config.globals.vrrp_detect_split_brain) this.#holders.listen();
-    this.#announceExtra();
+    this.#extra.start(this.instances);
     if (config.globals.fifo_write_vrrp_states_on_reload) {
       for (const runtime of this.#instances.values()) this.#narrator.repeatState(runtime);
     }
@@ -263,7 +271,7 @@ export class Runtime {
     this.#trackers.stop();
     this.#poll?.cancel();
     this.#renewal?.cancel();
-    for (const timer of this.#extra) timer.cancel();
+    this.#extra.stop();
     if (options.keepAddresses) for (const { held } of this.#instances.values()) held.keepForEver();
     for (const { router } of this.#instances.values()) router.handle({ type: "shutdown" });
     await this.#settled(options.limit);
@@ -497,28 +505,6 @@ export class Runtime {
     askWitness(addresses, { clock, network, openAnnouncer, link }, answer);
   }
 
-  /** `garp_extra_if`: addresses on other devices than the instance's are announced now and again. */
-  #announceExtra(): void {
-    for (const timer of this.#extra.splice(0)) timer.cancel();
-    for (const runtime of this.#instances.values()) {
-      const extra = runtime.config.garp_extra_if;
-      if (extra === undefined || extra.interval === 0) continue;
-      const again = (): void => {
-        this.#extra.push(
-          this.#options.clock.after(extra.interval, () => {
-            if (runtime.router.state.name === "master") {
-              runtime.held.announceElsewhere(extra.all ? undefined : runtime.addressDevice);
-            }
-            again();
-          }),
-        );
-        // Fired timers are of no interest any more.
-        if (this.#extra.length > 1_000) this.#extra.splice(0, 500);
-      };
-      again();
-    }
-  }
-
   #pollRejected(): void {
     this.#poll = this.#options.clock.after(REJECTED_POLL, () => {
       this.dispatch.collectRejected();
@@ -538,32 +524,6 @@ export class Runtime {
 
 /** How often the kernel's filter is asked for what it refused. */
 const REJECTED_POLL = seconds(2);
-
-function virtualAddresses(config: Config): Set<string> {
-  return new Set(
-    config.instances.flatMap(({ virtual_ipaddress, virtual_ipaddress_excluded }) =>
-      [...virtual_ipaddress, ...virtual_ipaddress_excluded].map(({ address }) =>
-        formatAddress(address),
-      ),
-    ),
-  );
-}
-
-function spacingOf({ globals, garp_groups }: Config): Spacing {
-  const groupOf = (device: string): string => {
-    const at = garp_groups.findIndex(({ interfaces }) => interfaces.includes(device));
-    return at === -1 ? device : `group ${at}`;
-  };
-  return {
-    groupOf,
-    intervalOf: (device, family) => {
-      const group = garp_groups.find(({ interfaces }) => interfaces.includes(device));
-      return family === 4
-        ? (group?.garp_interval ?? globals.vrrp_garp_interval)
-        : (group?.gna_interval ?? globals.vrrp_gna_interval);
-    },
-  };
-}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

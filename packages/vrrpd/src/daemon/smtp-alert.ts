@@ -1,4 +1,6 @@
+import { hostname } from "node:os";
 import { type Micros, toMilliseconds } from "@ha/base";
+import type { Globals } from "../core/config/model.ts";
 import type { Log } from "./log.ts";
 
 /** Where alerts go, from `global_defs`. */
@@ -115,4 +117,21 @@ export class Mailer {
       transport.close();
     }
   }
+}
+
+/** The mailer that `global_defs` asks for; undefined without server or recipients. */
+export function mailerOf(globals: Globals, log: Log): Mailer | undefined {
+  const { smtp_server: server, notification_email: recipients } = globals;
+  if (server === undefined || recipients.length === 0) return undefined;
+  return new Mailer(
+    {
+      recipients,
+      from: globals.notification_email_from ?? `keepalived@${hostname()}`,
+      host: server.host,
+      port: server.port,
+      connectTimeout: globals.smtp_connect_timeout,
+      ...(globals.smtp_helo_name === undefined ? {} : { helo: globals.smtp_helo_name }),
+    },
+    log,
+  );
 }
