@@ -68,7 +68,7 @@ function sha256Text(c: Uint8Array): string {
   let [x, y, z] = [0, 10, 20];
   for (let i = 0; i < 10; i++) {
     text += group(c[x] as number, c[y] as number, c[z] as number, 4);
-    [x, y, z] = [y + 1, z + 1, x + 1];
+    [x, y, z] = [z + 1, x + 1, y + 1];
   }
   return text + group(0, c[31] as number, c[30] as number, 3);
 }
