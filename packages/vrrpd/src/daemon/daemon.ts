@@ -1,4 +1,6 @@
+import { unlink } from "node:fs/promises";
 import { release } from "node:os";
+import { dirname, join } from "node:path";
 import { formatDiagnostic, type Micros, micros, seededRandom, type Timer } from "@ha/base";
 import {
   enterNetworkNamespace,
@@ -8,6 +10,7 @@ import {
   openRouteNetlink,
   openServiceNotifier,
   SystemError,
+  setRealtimePriority,
 } from "@ha/linux";
 import type { LoadedConfig } from "../core/config/load.ts";
 import type { Config, Globals, NotifyScript } from "../core/config/model.ts";
@@ -17,6 +20,7 @@ import type { CliOptions } from "./cli.ts";
 import { linuxConfigHost } from "./config-host.ts";
 import { catchSignals } from "./daemon-signals.ts";
 import { digests } from "./digests.ts";
+import { writeDump } from "./dump-file.ts";
 import { Dumps } from "./dumps.ts";
 import { ExitCode } from "./exit-code.ts";
 import { GuardLink } from "./guard-link.ts";
@@ -36,6 +40,7 @@ import { applyScheduling } from "./scheduling.ts";
 import { type RunningScript, runScript } from "./script-runner.ts";
 import { mailerOf } from "./smtp-alert.ts";
 import type { DaemonStatus } from "./status.ts";
+import { unservedKeywords } from "./unserved.ts";
 
 /** Runs the daemon in this process until it is told to stop. Resolves to the exit status. */
 export async function runDaemon(options: CliOptions): Promise<number> {
@@ -72,6 +77,7 @@ class Daemon {
   #runtime: Runtime | undefined;
   #notify: NotifyContext | undefined;
   #fifoScripts: RunningScript[] = [];
+  #autoPriority = 0;
   #refusedReload: string | undefined;
   #reloading = false;
   #reloadAgain = false;
@@ -81,7 +87,7 @@ class Daemon {
   constructor(options: CliOptions, log: Log) {
     this.#options = options;
     this.#log = log;
-    this.#clock = new MonotonicClock();
+    this.#clock = new MonotonicClock((lateness) => this.#late(lateness));
   }
 
   async run(first: LoadedConfig | undefined): Promise<number> {
@@ -152,6 +158,10 @@ class Daemon {
         : { eventBufferBytes: globals.vrrp_netlink_monitor_rcv_bufs }),
     });
     log.detail("Registering Kernel netlink reflector");
+    if (globals.umask !== undefined && this.#options.umask === undefined) {
+      process.umask(globals.umask);
+    }
+    for (const line of unservedKeywords(config)) log.warning(line);
     applyScheduling(globals, log);
     await this.#runOnce("startup_script", globals.startup_script, globals.startup_script_timeout);
     const guard = await this.#openGuard(config);
@@ -362,7 +372,10 @@ class Daemon {
       MONOTONIC_USEC: String(process.hrtime.bigint() / 1_000n),
     });
     log.reopen();
+    const reading = reloadFile(runtime.config.globals, this.#paths.parent);
+    if (reading !== undefined) await writeDump(reading, "").catch(() => {});
     const loaded = await load(this.#options);
+    if (reading !== undefined) await unlink(reading).catch(() => {});
     const keepOnError = runtime.config.globals.vrrp_reload_keep_on_error;
     const problem =
       loaded === undefined
@@ -380,6 +393,7 @@ class Daemon {
     const { globals } = loaded.config;
     const before = this.#notify;
     this.#notify = await this.#notifyContext(globals, before);
+    for (const line of unservedKeywords(loaded.config)) log.warning(line);
     await runtime.reload(loaded.config, this.#notify);
     for (const fifo of before?.fifos ?? []) {
       if (!this.#notify.fifos.includes(fifo)) fifo.close();
@@ -448,6 +462,19 @@ class Daemon {
     process.exit(ExitCode.software);
   }
 
+  /** `max_auto_priority`: a timer that was very late raises our scheduling class, one step at a time. */
+  #late(lateness: Micros): void {
+    const globals = this.#runtime?.config.globals;
+    if (globals === undefined || globals.max_auto_priority <= this.#autoPriority) return;
+    if (lateness < globals.min_auto_priority_delay || globals.vrrp_rt_priority !== undefined)
+      return;
+    this.#autoPriority++;
+    const problem = setRealtimePriority(this.#autoPriority);
+    if (problem === undefined) {
+      this.#log.notice(`a timer was ${lateness} us late: real-time priority ${this.#autoPriority}`);
+    } else this.#log.warning(problem.message);
+  }
+
   /** By the clock of the protocol, so that a loop that stands still feeds nobody. */
   #feedWatchdog(): void {
     const { watchdogMs } = this.#service;
@@ -481,4 +508,10 @@ function watchesRoutes(config: Config): boolean {
       ({ virtual_routes, virtual_rules }) => virtual_routes.length + virtual_rules.length > 0,
     )
   );
+}
+
+/** `reload_file`: there while the configuration is being read, so that a generator can wait. */
+function reloadFile({ reload_file: file }: Globals, pidFile: string): string | undefined {
+  if (file === false) return undefined;
+  return file === true ? join(dirname(pidFile), "keepalived.reload") : file;
 }

@@ -97,7 +97,11 @@ export class InstanceRuntime {
       device: this.advertDevice,
       groups: this.#groups(),
       authenticationHeader: config.authentication?.type === "AH",
-      receiveBufferBytes: config.kernel_rx_buf_size,
+      receiveBufferBytes:
+        config.kernel_rx_buf_size ??
+        (typeof globals.vrrp_rx_bufs_policy === "number"
+          ? globals.vrrp_rx_bufs_policy * globals.vrrp_rx_bufs_multiplier
+          : undefined),
       filter: (): FilterRouter => filterOf(this.router.router),
       source: () => this.source(),
       receive: (packet) => this.#receive(packet),
