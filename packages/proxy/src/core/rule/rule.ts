@@ -102,6 +102,7 @@ export function runRules(
   progress: RuleProgress,
   inspecting = false,
 ): Verdict {
+  transaction.inspecting = inspecting;
   for (let at = progress.next; at < rules.length; at++) {
     const rule = rules[at] as Rule;
     const result = rule.condition(transaction);
@@ -114,6 +115,7 @@ export function runRules(
     if (verdict === CONTINUE) continue;
     progress.next = verdict === MORE ? at : at + 1;
     if (verdict === MORE && !inspecting) continue;
+    transaction.lastRule = rule.at;
     return verdict;
   }
   progress.next = rules.length;
