@@ -26,14 +26,18 @@ export function compileUseBackend(
   return compileChoices(lines, backends, placed(section, at, "use_backend"), "backend");
 }
 
-/** Compiles `use-server` lines; `servers` are the section's by name. */
+/**
+ * Compiles `use-server` lines; `servers` are the section's by name. A server that does not fit (it is down) lets
+ * the next line decide. HAProxy configuration manual §4.2, use-server.
+ */
 export function compileUseServer(
   lines: readonly RuleLine[],
   servers: ReadonlyMap<string, number>,
   section: CompileContext,
+  fits: (transaction: Transaction, server: number) => boolean,
 ): Chooser | undefined {
   const at = section.proxy?.mode === "http" ? AT_REQUEST : AT_REQUEST_CONTENT;
-  return compileChoices(lines, servers, placed(section, at, "use-server"), "server");
+  return compileChoices(lines, servers, placed(section, at, "use-server"), "server", fits);
 }
 
 interface Choice {
@@ -46,6 +50,7 @@ function compileChoices(
   names: ReadonlyMap<string, number>,
   context: CompileContext,
   what: "backend" | "server",
+  fits: (transaction: Transaction, target: number) => boolean = () => true,
 ): Chooser | undefined {
   const choices: Choice[] = [];
   for (const line of lines) {
@@ -83,7 +88,7 @@ function compileChoices(
       const { condition, target } = choices[i] as Choice;
       if (condition(transaction) !== PASS) continue;
       const chosen = target(transaction);
-      if (chosen !== NONE) return chosen;
+      if (chosen !== NONE && fits(transaction, chosen)) return chosen;
     }
     return NONE;
   };

@@ -23,10 +23,16 @@ export function compilePersistence(
   const force = compileAnyOf(rules["force-persist"], "force-persist", context);
   const ignore = compileAnyOf(rules["ignore-persist"], "ignore-persist", context);
   const names = new Map(backend.servers.map(({ name }, at) => [name, at]));
-  const chosen = compileUseServer(rules["use-server"], names, context);
+  const persistsAlways = backend.options.on.has("persist");
+  const chosen = compileUseServer(
+    rules["use-server"],
+    names,
+    context,
+    (transaction, server) =>
+      persistsAlways || transaction.forcePersist || Atomics.load(servers.usable, server) !== 0,
+  );
   const cookie = compileCookie(backend, servers, context);
   const stick = compileStick(backend, servers, context);
-  const persistsAlways = backend.options.on.has("persist");
   const isIdle = [force, ignore, chosen, cookie, stick].every((part) => part === undefined);
   return {
     request: isIdle
@@ -38,10 +44,7 @@ export function compilePersistence(
           if (cookie !== undefined && transaction.http && !cookie.request(transaction))
             return false;
           if (transaction.wantedServer === NONE && chosen !== undefined) {
-            const server = chosen(transaction);
-            const isUp = server !== NONE && Atomics.load(servers.usable, server) !== 0;
-            if (server !== NONE && (isUp || persistsAlways || transaction.forcePersist))
-              transaction.wantedServer = server;
+            transaction.wantedServer = chosen(transaction);
           }
           stick?.request(transaction);
           return true;

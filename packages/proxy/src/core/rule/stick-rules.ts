@@ -192,6 +192,7 @@ function compileLine(line: RuleLine, context: CompileContext): StickRule | undef
   const table = findTable(name, context, head);
   const compiled = compileCondition(condition, context);
   if (table === undefined || compiled === undefined) return undefined;
+  table.keepServers();
   const { matches, stores } = actions[head.text as keyof typeof actions];
   return { condition: compiled, expression: parsed.expression, table, matches, stores };
 }

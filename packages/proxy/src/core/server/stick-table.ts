@@ -55,6 +55,8 @@ export class StickTable {
   readonly fields: ReadonlyMap<string, Field>;
   /** 0: never. */
   readonly expireMilliseconds: number;
+  readonly #fields: Map<string, Field>;
+  readonly #servers: readonly Field[];
   readonly #words: Int32Array;
   readonly #keys: Uint8Array;
   readonly #buckets: number;
@@ -66,8 +68,10 @@ export class StickTable {
   constructor(spec: StickTableSpec, shared?: SharedArrayBuffer) {
     this.spec = spec;
     this.expireMilliseconds = spec.expire === undefined ? 0 : spec.expire / 1000;
-    const { fields, words } = layOut(spec.store);
+    const { fields, words, servers } = layOut(spec.store);
     this.fields = fields;
+    this.#fields = fields;
+    this.#servers = servers;
     this.#stride = COLUMNS + words;
     this.#buckets = 2 ** Math.ceil(Math.log2(Math.max(2, spec.size)));
     this.#bucketsAt = HEADER;
@@ -85,6 +89,11 @@ export class StickTable {
 
   field(name: string): Field | undefined {
     return this.fields.get(name);
+  }
+
+  /** `stick` rules use it: from now on it has `server_id` and `server_key`, whether its line names them or not. */
+  keepServers(): void {
+    for (const field of this.#servers) this.#fields.set(field.name, field);
   }
 
   /** The entry of the key, held, or `NO_ENTRY`. Does not prolong its life. */
@@ -451,7 +460,11 @@ const COLUMNS = 7;
 
 const WORDS_OF = { count: 1, wide: 2, rate: RATE_WORDS } as const;
 
-function layOut(store: readonly StoredSpec[]): { fields: Map<string, Field>; words: number } {
+function layOut(store: readonly StoredSpec[]): {
+  fields: Map<string, Field>;
+  words: number;
+  servers: Field[];
+} {
   const fields = new Map<string, Field>();
   let words = 0;
   for (const { name, period, elements } of store) {
@@ -465,7 +478,13 @@ function layOut(store: readonly StoredSpec[]): { fields: Map<string, Field>; wor
     });
     words += WORDS_OF[kind] * elements;
   }
-  return { fields, words };
+  // Room that every table has, for `keepServers`: rules are compiled after the shared memory is laid out.
+  const servers: Field[] = [];
+  for (const name of ["server_id", "server_key"]) {
+    if (fields.has(name)) continue;
+    servers.push({ name, kind: "count", offset: words++, elements: 1, period: 0 });
+  }
+  return { fields, words, servers };
 }
 
 const WIDE = new Set(["bytes_in_cnt", "bytes_out_cnt"]);
