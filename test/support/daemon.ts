@@ -88,8 +88,10 @@ export class Daemon {
 
   /** A signal to the process that was started. Returns when it was sent. */
   signal(name: NodeJS.Signals): number {
+    // A guard may have started the daemon anew since: its PID file then holds another number as well.
+    const pid = isAlive(this.pid) ? this.pid : this.speaker();
     const time = now();
-    kill(this.pid, name);
+    kill(pid, name);
     return time;
   }
 
