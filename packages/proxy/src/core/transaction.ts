@@ -100,6 +100,9 @@ export class Session {
   tls: TlsFacts | undefined = undefined;
   /** `fc_pp_authority` and the like: TLV type to value, when PROXY protocol brought any. */
   proxyTlvs: Map<number, Uint8Array> | undefined = undefined;
+  /** Backend and server of the last request, for `option prefer-last-server`; NONE before. */
+  lastBackend = NONE;
+  lastServer = NONE;
   /** Transactions so far, from 0. */
   transactions = 0;
   /** `sess` scope. Made when first set. */

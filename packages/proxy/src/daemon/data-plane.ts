@@ -1,6 +1,7 @@
 import { NO_BUFFER, type Ring, type Slab } from "@ha/linux/ring";
 import type { Statistics } from "../core/statistics.ts";
 import { type BufferPool, type Session, Transaction } from "../core/transaction.ts";
+import type { TrafficObserver } from "./check/traffic-observer.ts";
 import { type Connection, ConnectionShared } from "./connection.ts";
 import type { ServerWaiter } from "./dispatcher.ts";
 import { Exchange } from "./exchange.ts";
@@ -24,6 +25,8 @@ export class DataPlane {
   readonly maxFields: number;
   /** The process is stopping: connections end with their next answer. */
   isStopping = false;
+  /** Told what servers do; set once, before the start. */
+  traffic: TrafficObserver | undefined = undefined;
   /** Sessions of this thread now. */
   sessions = 0;
   /** Every client connection, so that a drain or a shutdown can find them. */
@@ -32,6 +35,7 @@ export class DataPlane {
   readonly #transactions: Transaction[] = [];
   #transactionCount = 0;
   readonly #exchanges: Exchange[] = [];
+  readonly #everyExchange: Exchange[] = [];
   #exchangeCount = 0;
   #afterTurn: (() => void)[] = [];
 
@@ -81,7 +85,9 @@ export class DataPlane {
     const exchange = this.#exchanges.pop();
     if (exchange !== undefined) return exchange;
     this.#exchangeCount++;
-    return new Exchange(this, frontend);
+    const made = new Exchange(this, frontend);
+    this.#everyExchange.push(made);
+    return made;
   }
 
   giveExchange(exchange: Exchange): void {
@@ -92,6 +98,12 @@ export class DataPlane {
   /** Exchanges under way. A leak counter. */
   get exchangesHeld(): number {
     return this.#exchangeCount - this.#exchanges.length;
+  }
+
+  /** Ends all that is under way with a server that was marked down: `on-marked-down shutdown-sessions`. */
+  leaveServer(proxy: number, server: number): void {
+    for (const exchange of this.#everyExchange) exchange.leaveServer(proxy, server);
+    for (const client of [...this.clients]) client.leaveServer?.(proxy, server);
   }
 
   giveTransaction(transaction: Transaction): void {
@@ -160,8 +172,13 @@ export interface SessionHost {
 /** A client's connection, as a drain sees it. */
 export interface ClientEnd {
   readonly connection: Connection;
+  readonly session: Session;
+  /** What is under way; undefined between requests. */
+  readonly transaction: Transaction | undefined;
   /** The process stops: end when the request under way is answered, at once when there is none (or later, see `idle-close-on-response`). */
   stopSoon(): void;
   /** End now. */
   kill(): void;
+  /** End when at that server. Absent where an exchange sees to it. */
+  leaveServer?(proxy: number, server: number): void;
 }

@@ -32,6 +32,7 @@ import { createTicket, type QueueTicket } from "../core/server/queue.ts";
 import * as stat from "../core/statistics.ts";
 import {
   CAUSE_CLIENT_ABORT,
+  CAUSE_DOWN,
   CAUSE_INTERNAL,
   CAUSE_LOCAL,
   CAUSE_NONE,
@@ -50,6 +51,7 @@ import {
   TIME_CONNECTED,
   TIME_END,
   TIME_QUEUED,
+  TIME_REQUEST,
   TIME_RESPONSE,
   type Transaction,
 } from "../core/transaction.ts";
@@ -163,6 +165,8 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
   #service: Service | undefined = undefined;
   #closesServer = false;
   #closing = false;
+  /** `option logasap` wrote the line already. */
+  #isLogged = false;
   #tarpitStatus = 500;
   #tunnel: Tunnel | undefined = undefined;
 
@@ -176,6 +180,11 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
 
   get isBufferingBody(): boolean {
     return this.#isBuffering;
+  }
+
+  /** `option http-drop-request-trailers` of the backend; before it is chosen nothing of a body goes out. */
+  get dropsRequestTrailers(): boolean {
+    return this.backend.backend?.dropsTrailers ?? false;
   }
 
   /** Whether body bytes may be given: there is somebody to send them to, and room. */
@@ -203,7 +212,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     this.#step = STEP_BUFFER;
     this.#progress.next = 0;
     this.#sentRequest = this.#responseDone = this.#closesServer = this.#isBuffering = false;
-    this.#closing = false;
+    this.#closing = this.#isLogged = false;
     this.#bodySent = 0;
     this.#avoid = NONE;
     this.#server = undefined;
@@ -244,6 +253,20 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     if (this.#state === RESPONDING || this.#state === TUNNELLING)
       this.#end(CAUSE_CLIENT_ABORT, PHASE_DATA);
     else this.#reply(400, CAUSE_PROXY, PHASE_DATA);
+  }
+
+  /** The server was marked down, and its sessions are to end. */
+  leaveServer(proxy: number, server: number): void {
+    if (this.#state === OVER || this.#state === IDLE || !this.#hasSlot) return;
+    if (this.backend.index === proxy && this.transaction.server === server) this.kill(CAUSE_DOWN);
+  }
+
+  /** Every server that it could have waited for is gone. */
+  unserved(): void {
+    if (this.#state !== QUEUEING) return;
+    this.plane.wheel.clear(this.#timer);
+    this.transaction.server = NONE;
+    this.#reply(503, CAUSE_SERVER_ABORT, PHASE_CONNECT);
   }
 
   /** The client is gone: nothing can be sent to it any more. `cause` is C or c. */
@@ -350,6 +373,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
         return false;
       case "close":
         statistics.add(row, stat.STAT_DREQ, 1);
+        this.transaction.times[TIME_REQUEST] = -1;
         this.#end(CAUSE_PROXY, PHASE_REQUEST, verdict.silent);
         return false;
       case "wait-body":
@@ -508,6 +532,10 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
       this.#reply(500, CAUSE_PROXY, PHASE_REQUEST);
       return;
     }
+    if (runtime.preferLastServer && transaction.wantedServer === NONE) {
+      const { session } = transaction;
+      if (session.lastBackend === this.backend.index) transaction.wantedServer = session.lastServer;
+    }
     this.#assign();
   }
 
@@ -534,7 +562,10 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
   assigned(server: number): void {
     const { plane, transaction, backend } = this;
     plane.wheel.clear(this.#timer);
+    if (this.#avoid !== NONE && server !== this.#avoid) transaction.redispatched = true;
     transaction.server = server;
+    transaction.session.lastBackend = backend.index;
+    transaction.session.lastServer = server;
     this.#hasSlot = true;
     if (transaction.times[TIME_QUEUED] === -1) transaction.times[TIME_QUEUED] = plane.now;
     backend.state.counters.countServerSession(server, plane.now);
@@ -608,14 +639,20 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
 
   connected(_connection: Connection, result: number): void {
     if (this.#state !== CONNECTING) return;
-    if (result < 0) this.#connectFailed(result, CAUSE_SERVER_ABORT);
-    else this.#ready();
+    if (result < 0) {
+      this.#connectFailed(result, CAUSE_SERVER_ABORT);
+      return;
+    }
+    const { traffic } = this.plane;
+    if (traffic?.watchesSuccess) traffic.connected(this.backend.index, this.transaction.server);
+    this.#ready();
   }
 
   #connectFailed(_error: number, cause: number): void {
     const { plane, transaction, backend } = this;
     const runtime = backend.backend;
     if (runtime === undefined) return;
+    if (cause !== CAUSE_RESOURCE) plane.traffic?.refused(backend.index, transaction.server);
     plane.wheel.clear(this.#timer);
     this.#dropServer();
     const row = backend.backendRow + 1 + transaction.server;
@@ -641,7 +678,6 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     if (redispatches(runtime.redispatch, transaction.retries, runtime.retries)) {
       plane.statistics.add(row, stat.STAT_WREDIS, 1);
       plane.statistics.add(backend.backendRow, stat.STAT_WREDIS, 1);
-      transaction.redispatched = true;
       transaction.wantedServer = NONE;
       this.#releaseSlot();
       this.#avoid = server;
@@ -692,7 +728,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     stripHopByHop(slab.bytes, head, upgrades);
     const word = upgrades
       ? CONNECTION_UPGRADE
-      : closes
+      : closes && !this.backend.backend?.pretendKeepalive
         ? CONNECTION_CLOSE
         : head.version === 10
           ? CONNECTION_KEEP_ALIVE
@@ -761,6 +797,8 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
       server.bytesIn === this.#bytesBefore &&
       isIdempotent(this.transaction.request.head.method);
     const retryOn = backend.backend?.retryOn;
+    if (!unseen)
+      plane.traffic?.failed(backend.index, transaction.server, "Close from server (http)");
     this.#dropServer();
     if ((unseen || retryOn?.emptyResponse) && this.#canRepeat()) {
       this.#retry(true);
@@ -843,6 +881,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
 
   #badResponse(): void {
     const { plane, backend, transaction } = this;
+    plane.traffic?.failed(backend.index, transaction.server, "Invalid http response (headers)");
     plane.statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_ERESP, 1);
     plane.statistics.add(backend.backendRow, stat.STAT_ERESP, 1);
     this.#dropServer();
@@ -866,6 +905,8 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     const { plane, transaction, backend } = this;
     const { head } = transaction.response;
     plane.wheel.clear(this.#timer);
+    const { traffic } = plane;
+    if (traffic?.watchesSuccess) traffic.answered(backend.index, transaction.server, head.status);
     if (backend.backend?.retryOn.statuses.has(head.status) && this.#canRepeat()) {
       plane.slab.release(buffer);
       this.#dropServer();
@@ -898,6 +939,13 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
       this.#upgrade(server, buffer);
       return;
     }
+    const front = this.frontend.frontend as FrontendRuntime;
+    if (front.logAsap) {
+      transaction.bytesOut = head.end - head.start;
+      front.log?.write(transaction, plane.ring.wallTime);
+      transaction.bytesOut = 0;
+      this.#isLogged = true;
+    }
     this.#frame(head);
     const client = this.client as ExchangeClient;
     this.#state = RESPONDING;
@@ -913,8 +961,10 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     this.#left = 0;
     this.#responseDone = false;
     if (isBodiless(head)) this.#responseDone = true;
-    else if ((head.flags & HEAD_CHUNKED) !== 0) this.#chunked.reset();
-    else if ((head.flags & HEAD_LENGTH) !== 0) {
+    else if ((head.flags & HEAD_CHUNKED) !== 0) {
+      this.#chunked.reset();
+      this.#chunked.dropsTrailers = (this.frontend.frontend as FrontendRuntime).dropsTrailers;
+    } else if ((head.flags & HEAD_LENGTH) !== 0) {
       this.#left = head.contentLength;
       this.#responseDone = this.#left === 0;
     } else {
@@ -936,6 +986,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
       return { type: "internal-error" };
     (frontend.frontend as FrontendRuntime).captureResponse?.(transaction);
     const verdict =
+      this.#runResponse(backend.rules.responseContent) ??
       this.#runResponse(backend.rules.response) ??
       (frontend === backend ? undefined : this.#runResponse(frontend.rules.response));
     if (verdict !== undefined) return verdict;
@@ -1082,6 +1133,9 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     const { plane } = this;
     switch (this.#state) {
       case TARPIT:
+        // The time counts as waiting, and the request as none. Observed: haproxy 2.6.12.
+        this.transaction.times[TIME_REQUEST] = -1;
+        this.transaction.times[TIME_QUEUED] = plane.now;
         this.#reply(this.#tarpitStatus, CAUSE_PROXY, PHASE_TARPIT);
         return;
       case PAUSED:
@@ -1107,6 +1161,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
 
   #responseTimeout(): void {
     const { plane, backend, transaction } = this;
+    plane.traffic?.failed(backend.index, transaction.server, "Read timeout (http)");
     plane.statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_ERESP, 1);
     plane.statistics.add(backend.backendRow, stat.STAT_ERESP, 1);
     this.#dropServer();
@@ -1298,7 +1353,9 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     if (transaction.backend !== NONE && backend.backend !== undefined) {
       backend.state.counters.addBackend(-1);
     }
-    (frontend.frontend as FrontendRuntime).log?.write(transaction, plane.ring.wallTime);
+    if (!this.#isLogged) {
+      (frontend.frontend as FrontendRuntime).log?.write(transaction, plane.ring.wallTime);
+    }
     if (this.#responseBuffer !== NO_BUFFER) plane.slab.release(this.#responseBuffer);
     this.#responseBuffer = NO_BUFFER;
     if (this.requestBuffer !== NO_BUFFER) plane.slab.release(this.requestBuffer);
@@ -1329,7 +1386,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
 
   /** Ends at once: the process stops. */
   kill(cause: number): void {
-    if (this.#tunnel !== undefined) this.#tunnel.kill();
+    if (this.#tunnel !== undefined) this.#tunnel.kill(cause);
     else this.clientGone(cause);
   }
 }

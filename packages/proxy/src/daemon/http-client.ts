@@ -33,6 +33,7 @@ import {
   TIME_FIRST_BYTE,
   TIME_HANDSHAKE,
   TIME_REQUEST,
+  type Transaction,
 } from "../core/transaction.ts";
 import { type Connection, type ConnectionOwner, OUTPUT_LOW } from "./connection.ts";
 import type { ClientEnd, DataPlane, SessionHost } from "./data-plane.ts";
@@ -106,6 +107,10 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     this.#setTimer(this.#requestTimeout());
     this.connection.resume();
     if (this.connection.hasInput) this.#advance();
+  }
+
+  get transaction(): Transaction | undefined {
+    return this.#exchange?.transaction;
   }
 
   get unsent(): number {
@@ -432,6 +437,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
       return this.#exchange === exchange;
     }
     const decoder = this.#decoder as ChunkedDecoder;
+    decoder.dropsTrailers = exchange.dropsRequestTrailers;
     const stop = decoder.decode(slab.bytes, start, end, false);
     if (stop < 0) {
       slab.release(buffer);

@@ -6,6 +6,7 @@ import {
   OP_CANCEL,
   type RingOwner,
   readSocketAddress,
+  setAbortive,
   setKeepalive,
   setNoDelay,
   socketName,
@@ -27,7 +28,7 @@ import type { TimerOwner } from "./timer-wheel.ts";
 export interface ProcessLimits {
   /** `maxconn` of the global section. */
   readonly maxconn: number;
-  /** Connections of the process now: shared between its threads. */
+  /** Connections of the process now, and the limit in force (`set maxconn global`): shared between its threads. */
   readonly connections: Int32Array;
 }
 
@@ -107,6 +108,11 @@ export class Listener implements RingOwner, SessionHost {
     this.#pause();
   }
 
+  /** The frontend was paused: accepts no more until `proceed` finds it running again. */
+  suspend(): void {
+    this.#pause();
+  }
+
   complete(op: number, result: number, _buffer: number, more: boolean): void {
     if (op === OP_CANCEL || op !== OP_ACCEPT) return;
     if (!more) this.#isAccepting = false;
@@ -116,7 +122,7 @@ export class Listener implements RingOwner, SessionHost {
       this.#isAccepting = true;
       this.#plane.ring.acceptAfterClose(this.#slot, this.fd);
     } else if (this.#hasRoom()) this.start();
-    else this.#waitForRoom();
+    else if (!this.#frontend.state.counters.isPaused) this.#waitForRoom();
   }
 
   /** Connections of other threads end without a word: look again until there is room. */
@@ -125,7 +131,8 @@ export class Listener implements RingOwner, SessionHost {
     this.#isWaiting = true;
     this.#plane.pollWhile(() => {
       this.proceed();
-      this.#isWaiting = !this.#isAccepting && !this.#isStopped;
+      this.#isWaiting =
+        !this.#isAccepting && !this.#isStopped && !this.#frontend.state.counters.isPaused;
       return this.#isWaiting;
     });
   }
@@ -141,11 +148,17 @@ export class Listener implements RingOwner, SessionHost {
   }
 
   #hasRoom(): boolean {
-    const { maxconn } = (this.#frontend.frontend as FrontendRuntime).config;
+    const { rateLimitSessions } = (this.#frontend.frontend as FrontendRuntime).config;
     const { counters } = this.#frontend.state;
-    if (maxconn !== undefined && counters.clientConnections >= maxconn) return false;
+    const { maxconn } = counters;
+    if (counters.isPaused) return false;
+    if (rateLimitSessions > 0) {
+      if (counters.clientSessionRate(this.#plane.now) >= rateLimitSessions) return false;
+    }
+    if (maxconn !== 0 && counters.clientConnections >= maxconn) return false;
     if (this.bind.maxconn !== 0 && this.#open >= this.bind.maxconn) return false;
-    return Atomics.load(this.#limits.connections, 0) < this.#limits.maxconn;
+    const { connections } = this.#limits;
+    return Atomics.load(connections, 0) < (connections[1] ?? this.#limits.maxconn);
   }
 
   #accepted(fd: number): void {
@@ -169,9 +182,11 @@ export class Listener implements RingOwner, SessionHost {
     counters.addClient(1);
     const row = frontend.frontendRow;
     plane.statistics.add(row, stat.STAT_CONN_TOT, 1);
+    counters.countConnection(plane.now);
     plane.statistics.max(row, stat.STAT_SMAX, counters.clientConnections);
     if (this.#isInherited) setNoDelay(fd);
     if (front.keepaliveClients) setKeepalive(fd, {});
+    if (front.noLinger) setAbortive(fd);
 
     const session = new Session();
     session.id = plane.nextSessionId();

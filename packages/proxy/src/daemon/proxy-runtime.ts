@@ -89,6 +89,8 @@ export interface FrontendRuntime {
   /** `option forwardfor` and its relatives: fields added before the request goes out. */
   readonly addFields: ((transaction: Transaction) => boolean) | undefined;
   readonly keepaliveClients: boolean;
+  readonly noLinger: boolean;
+  readonly dropsTrailers: boolean;
 }
 
 export interface BackendRuntime {
@@ -107,6 +109,10 @@ export interface BackendRuntime {
   readonly relaxed: boolean;
   readonly bufferRequest: boolean;
   readonly abortOnClose: boolean;
+  readonly pretendKeepalive: boolean;
+  readonly preferLastServer: boolean;
+  readonly noLinger: boolean;
+  readonly dropsTrailers: boolean;
   readonly retries: number;
   /** Undefined: never to another server. See `ProxyOptions.redispatch`. */
   readonly redispatch: number | undefined;

@@ -249,6 +249,8 @@ class ProxyBuilder {
             ),
       ]),
       keepaliveClients: has("clitcpka") || has("tcpka"),
+      noLinger: has("nolinger"),
+      dropsTrailers: has("http-drop-response-trailers"),
     };
   }
 
@@ -338,6 +340,10 @@ class ProxyBuilder {
         has("accept-unsafe-violations-in-http-response") || has("accept-invalid-http-response"),
       bufferRequest: has("http-buffer-request"),
       abortOnClose: has("abortonclose"),
+      pretendKeepalive: has("http-pretend-keepalive"),
+      preferLastServer: has("prefer-last-server"),
+      noLinger: has("nolinger"),
+      dropsTrailers: has("http-drop-request-trailers"),
       retries: backend.retries,
       redispatch: options.redispatch,
       retryOn: retryOn(backend.retryOn),

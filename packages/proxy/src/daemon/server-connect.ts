@@ -1,4 +1,12 @@
-import { AF_INET, AF_INET6, AF_UNIX, bindOutgoing, openStream, setKeepalive } from "@ha/linux/ring";
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  bindOutgoing,
+  openStream,
+  setAbortive,
+  setKeepalive,
+} from "@ha/linux/ring";
 import type { Transaction } from "../core/transaction.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { DataPlane } from "./data-plane.ts";
@@ -36,6 +44,7 @@ export function connectServer(
     }
   }
   if (config.options.on.has("tcpka") || config.options.on.has("srvtcpka")) setKeepalive(fd, {});
+  if (backend.backend?.noLinger) setAbortive(fd);
   connection.connect(address.offset, address.length);
   if (server.sendProxy !== undefined) {
     const header = proxyHeader(server.sendProxy, transaction);

@@ -4,6 +4,7 @@ import { createTicket, type QueueTicket } from "../core/server/queue.ts";
 import * as stat from "../core/statistics.ts";
 import {
   CAUSE_CLIENT_ABORT,
+  CAUSE_DOWN,
   CAUSE_KILLED,
   CAUSE_NONE,
   CAUSE_PROXY,
@@ -30,7 +31,7 @@ import { statisticsOfEnd } from "./exchange-statistics.ts";
 import type { BackendRuntime, FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
 import { connectServer } from "./server-connect.ts";
 import type { TimerOwner } from "./timer-wheel.ts";
-import { Tunnel } from "./tunnel.ts";
+import { type ResponseInspection, Tunnel } from "./tunnel.ts";
 
 const INSPECTING = 0;
 const QUEUEING = 1;
@@ -51,7 +52,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
   readonly #plane: DataPlane;
   readonly #frontend: ProxyRuntime;
   readonly #host: SessionHost;
-  readonly #session: Session;
+  readonly session: Session;
   readonly #timer: number;
   readonly #progress: RuleProgress = { next: 0 };
   #backend: ProxyRuntime;
@@ -77,7 +78,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     this.connection = connection;
     this.#frontend = this.#backend = frontend;
     this.#host = host;
-    this.#session = session;
+    this.session = session;
     this.#timer = plane.wheel.create(this);
     this.ticket = createTicket(--tickets);
     this.transaction = plane.takeTransaction();
@@ -103,6 +104,20 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
   kill(): void {
     if (this.#tunnel !== undefined) this.#tunnel.kill();
     else this.#end(CAUSE_KILLED, this.#phase());
+  }
+
+  /** The server was marked down, and its sessions are to end. */
+  leaveServer(proxy: number, server: number): void {
+    if (!this.#hasSlot || this.#backend.index !== proxy || this.transaction.server !== server)
+      return;
+    if (this.#tunnel !== undefined) this.#tunnel.kill(CAUSE_DOWN);
+    else this.#end(CAUSE_DOWN, this.#phase());
+  }
+
+  /** Every server that it could have waited for is gone. */
+  unserved(): void {
+    this.transaction.server = NONE;
+    this.#end(CAUSE_SERVER_ABORT, PHASE_CONNECT);
   }
 
   // ---- content rules ----
@@ -193,7 +208,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
 
   #becomeHttp(): void {
     this.#leave();
-    this.#host.beginHttp(this.connection, this.#session, this.#acceptedAt);
+    this.#host.beginHttp(this.connection, this.session, this.#acceptedAt);
   }
 
   #choose(): void {
@@ -260,6 +275,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     const { transaction } = this;
     plane.wheel.clear(this.#timer);
     this.#hasSlot = true;
+    if (this.#avoid !== NONE && server !== this.#avoid) transaction.redispatched = true;
     transaction.server = server;
     if (transaction.times[TIME_QUEUED] === -1) transaction.times[TIME_QUEUED] = plane.now;
     this.#backend.state.counters.countServerSession(server, plane.now);
@@ -293,6 +309,8 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     const plane = this.#plane;
     plane.wheel.clear(this.#timer);
     this.transaction.times[TIME_CONNECTED] = plane.now;
+    const { traffic } = plane;
+    if (traffic?.watchesSuccess) traffic.connected(this.#backend.index, this.transaction.server);
     this.#openTunnel(this.#server as Connection);
   }
 
@@ -302,6 +320,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     const backend = this.#backend;
     const runtime = backend.backend as BackendRuntime;
     const row = backend.backendRow + 1 + transaction.server;
+    if (cause !== CAUSE_RESOURCE) plane.traffic?.refused(backend.index, transaction.server);
     plane.wheel.clear(this.#timer);
     this.#server?.close();
     this.#server = undefined;
@@ -322,7 +341,6 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     plane.statistics.add(backend.backendRow, elsewhere ? stat.STAT_WREDIS : stat.STAT_WRETR, 1);
     plane.statistics.add(row, elsewhere ? stat.STAT_WREDIS : stat.STAT_WRETR, 1);
     if (elsewhere) {
-      transaction.redispatched = true;
       transaction.wantedServer = NONE;
       this.#avoid = transaction.server;
       this.#releaseSlot();
@@ -358,8 +376,36 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
         transaction.bytesOut = connection.bytesOut;
         this.#end(cause, cause === CAUSE_NONE ? PHASE_NONE : PHASE_DATA);
       },
+      this.#responseInspection(),
     );
     this.#tunnel.start();
+  }
+
+  /** `tcp-response content` rules, over what the server says first. */
+  #responseInspection(): ResponseInspection | undefined {
+    const { responseContent } = this.#backend.rules;
+    if (responseContent.length === 0) return undefined;
+    const plane = this.#plane;
+    const { transaction } = this;
+    const { slab } = plane;
+    const until = plane.now + this.#backend.responseInspectDelay;
+    this.#progress.next = 0;
+    return {
+      until,
+      inspect: (server) => {
+        transaction.now = plane.now;
+        transaction.responsePayloadComplete = server.isEnded;
+        const buffer = server.peekInput();
+        if (buffer !== NO_BUFFER) {
+          transaction.responsePayloadStart = slab.inStart[buffer] as number;
+          transaction.responsePayloadEnd = slab.inEnd[buffer] as number;
+        }
+        const waiting = plane.now < until && !server.isEnded;
+        const verdict = runRules(responseContent, transaction, this.#progress, waiting);
+        if (verdict.type === "more") return "wait";
+        return verdict.type === "continue" || verdict.type === "final" ? "go" : "close";
+      },
+    };
   }
 
   // ---- events before the tunnel ----
@@ -436,7 +482,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     if (!isNull) front.log?.write(transaction, plane.ring.wallTime);
     this.#leave();
     this.connection.close(reset);
-    this.#host.ended(this.#session);
+    this.#host.ended(this.session);
   }
 
   /** Gives back all but the connection. */

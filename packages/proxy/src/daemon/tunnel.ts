@@ -4,6 +4,7 @@ import {
   CAUSE_CLIENT_TIMEOUT,
   CAUSE_KILLED,
   CAUSE_NONE,
+  CAUSE_PROXY,
   CAUSE_SERVER_ABORT,
   CAUSE_SERVER_TIMEOUT,
 } from "../core/transaction.ts";
@@ -24,6 +25,15 @@ export interface TunnelTimeouts {
   readonly serverFin: number;
 }
 
+/**
+ * Looks at what the server sent before any of it is passed on (`tcp-response content`): go on, wait for more, or end
+ * the tunnel. Called again as more comes, and when the time for waiting (`until`) is over.
+ */
+export interface ResponseInspection {
+  readonly until: number;
+  inspect(server: Connection): "go" | "wait" | "close";
+}
+
 /** Hears the end of a tunnel: both connections are closed then. `cause` is a `CAUSE_` code. */
 export type TunnelEnd = (cause: number) => void;
 
@@ -41,6 +51,7 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
   #clientActive: number;
   #serverActive: number;
   #isOver = false;
+  #inspection: ResponseInspection | undefined;
   /** Whether reads of each side are large. */
   #clientLarge = false;
   #serverLarge = false;
@@ -51,7 +62,9 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
     server: Connection,
     timeouts: TunnelTimeouts,
     end: TunnelEnd,
+    inspection?: ResponseInspection,
   ) {
+    this.#inspection = inspection;
     this.#plane = plane;
     this.#client = client;
     this.#server = server;
@@ -74,8 +87,8 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
   }
 
   /** Ends both at once. */
-  kill(): void {
-    this.#finish(CAUSE_KILLED, true);
+  kill(cause: number = CAUSE_KILLED): void {
+    this.#finish(cause, true);
   }
 
   received(connection: Connection): void {
@@ -100,6 +113,12 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
 
   timedOut(): void {
     const { now } = this.#plane;
+    if (this.#inspection !== undefined && now >= this.#inspection.until && this.#server.hasInput) {
+      this.#pump(this.#server, this.#client);
+      if (!this.#isOver) this.#read(this.#server, this.#client);
+      if (!this.#isOver) this.#setTimer();
+      return;
+    }
     const clientDue = this.#clientActive + this.#clientLimit();
     const serverDue = this.#serverActive + this.#serverLimit();
     if (now < Math.min(clientDue, serverDue)) {
@@ -121,6 +140,7 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
   /** Queues all that came on one side for the other. */
   #pump(from: Connection, to: Connection): void {
     const { slab } = this.#plane;
+    if (from === this.#server && this.#inspection !== undefined && !this.#inspected()) return;
     let size = 0;
     let count = 0;
     for (let buffer = from.takeInput(); buffer !== NO_BUFFER; buffer = from.takeInput()) {
@@ -141,6 +161,20 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
       this.#setTimer();
       this.#checkEnd();
     }
+  }
+
+  /** Whether the server's bytes may pass. */
+  #inspected(): boolean {
+    const inspection = this.#inspection as ResponseInspection;
+    if (!this.#server.hasInput && !this.#server.isEnded) return false;
+    const verdict = inspection.inspect(this.#server);
+    if (verdict === "go") {
+      this.#inspection = undefined;
+      return true;
+    }
+    if (verdict === "close") this.#finish(CAUSE_PROXY, false);
+    else this.#setTimer();
+    return false;
   }
 
   #read(from: Connection, to: Connection): void {
@@ -177,7 +211,10 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
   }
 
   #setTimer(): void {
+    const inspection = this.#inspection;
+    const waits = inspection !== undefined && this.#server.hasInput;
     const due = Math.min(
+      waits ? inspection.until : Number.POSITIVE_INFINITY,
       this.#clientActive + this.#clientLimit(),
       this.#serverActive + this.#serverLimit(),
     );

@@ -41,6 +41,8 @@ export class ChunkedDecoder {
   dataBytes = 0;
   /** Whether fields followed the last chunk. */
   hasTrailer = false;
+  /** Passes no trailers on (`option http-drop-request-trailers`). They are read and checked all the same. */
+  dropsTrailers = false;
   #state = SIZE;
   #size = 0;
   #digits = 0;
@@ -82,12 +84,18 @@ export class ChunkedDecoder {
         continue;
       }
       const byte = bytes[at++] as number;
-      const keep = this.#take(byte);
+      const keep = this.#dropped(this.#state, this.#take(byte));
       if (keep < 0) return BAD_REQUEST;
       if (keep === 1 && !dataOnly) bytes[out++] = byte;
     }
     this.consumed = at - start;
     return out;
+  }
+
+  #dropped(before: number, keep: number): number {
+    const inTrailer = before >= TRAILER_NAME && before <= TRAILER_LF;
+    const begins = before === TRAILER_START && this.#state === TRAILER_NAME;
+    return keep === 1 && this.dropsTrailers && (inTrailer || begins) ? 0 : keep;
   }
 
   /** One byte of the coding: 1 is passed on, 0 is dropped, -1 is an error. */
