@@ -4,7 +4,8 @@ import { xxh64 } from "../hash/xxhash.ts";
 import { fieldName, METHOD_POST } from "../http/head.ts";
 import type { Message } from "../http/message.ts";
 import type { CompileContext } from "../sample/compile-context.ts";
-import { encodeBytes, encodeText, latin1, room } from "../sample/sample.ts";
+import { cookieAfter } from "../sample/fetches/http-cookies.ts";
+import { createSample, encodeBytes, encodeText, latin1, room } from "../sample/sample.ts";
 import type { Servers } from "../server/servers.ts";
 import { NONE, type Transaction } from "../transaction.ts";
 import { isCacheable } from "./cacheable.ts";
@@ -56,6 +57,7 @@ export function compileCookie(
     serverCookie(server, cookie, backend.dynamicCookieKey),
   );
   const persistsAlways = backend.options.on.has("persist");
+  const wanted = encodeText(cookie.name);
   const { variables, ports } = context.world;
   const dated = cookie.maxidle !== undefined || cookie.maxlife !== undefined;
   // Dates that the request's cookie brought, till the response: variables that no configuration can name.
@@ -109,7 +111,7 @@ export function compileCookie(
         variables.set(firstDate, transaction, undefined);
       }
       const hides = cookie.mode === "insert" && cookie.indirect;
-      return eachCookie(transaction.request, transaction, (name, value) => {
+      return eachCookie(transaction.request, transaction, wanted, (name, value) => {
         if (name !== cookie.name) return KEEP;
         if (!transaction.ignorePersist && transaction.wantedServer === NONE) {
           transaction.cookieRequest = judge(value, transaction);
@@ -211,19 +213,26 @@ function place(transaction: Transaction, text: string): number {
   return start;
 }
 
+/** Where `cookieAfter` puts what it finds, which nobody looks at. */
+const FOUND = createSample();
+
 /** What to do with a cookie: `KEEP`, take it out (undefined), or give it a new value. */
 const KEEP = null;
 type Change = string | null | undefined;
 
-/** Goes through all cookies of the request; the order and spelling of those kept stay. */
+/** Goes through the cookies of each field that has one of the name; the order and spelling of those kept stay. */
 function eachCookie(
   message: Message,
   transaction: Transaction,
+  wanted: Uint8Array,
   change: (name: string, value: string) => Change,
 ): boolean {
   const { bytes, head } = message;
   for (let at = message.find(COOKIE); at !== -1; at = message.find(COOKIE, at + 1)) {
-    const text = latin1(bytes, head.valueStart[at] as number, head.valueEnd[at] as number);
+    const [from, to] = [head.valueStart[at] as number, head.valueEnd[at] as number];
+    // Most clients' first requests have none: no text is made for them.
+    if (cookieAfter(bytes, from, to, wanted, false, FOUND) < 0) continue;
+    const text = latin1(bytes, from, to);
     let changed = false;
     const kept: string[] = [];
     for (const part of text.split(";")) {

@@ -209,6 +209,28 @@ export const CLIENT_FETCHES: readonly FetchKeyword[] = [
     (t) => t.backend,
     (proxy) => milliseconds(proxy.backend?.timeouts.tunnel),
   ),
+  ofProxy(
+    BACKEND,
+    "be_connect_timeout",
+    "The backend's connect timeout in milliseconds.",
+    SINT,
+    (t) => t.backend,
+    (proxy) => milliseconds(proxy.backend?.timeouts.connect),
+  ),
+  plain(
+    CLIENT,
+    "cur_client_timeout",
+    SINT,
+    "The client timeout in force, milliseconds.",
+    ({ world }) =>
+      (t, sample) => {
+        const value =
+          t.timeoutClient > 0
+            ? t.timeoutClient
+            : milliseconds(world.proxies[t.frontend]?.frontend?.timeouts.client);
+        return value !== undefined && setInt(sample, value);
+      },
+  ),
   plain(
     BACKEND,
     "cur_server_timeout",

@@ -183,6 +183,11 @@ export const INTERNAL_FETCHES: readonly FetchKeyword[] = [
     const bytes = encodeText(context.world.ports.hostname);
     return (_transaction, sample) => setBytes(sample, STR, bytes);
   }),
+  plain(INTERNAL, "pid", SINT, "The process's id.", ({ world }) => {
+    const { pid } = world.ports;
+    return (_transaction, sample) => setInt(sample, pid);
+  }),
+  number(INTERNAL, "nbproc", "Number of processes: always 1.", () => 1),
   number(INTERNAL, "proc", "The process's number: always 1.", () => 1),
   plain(INTERNAL, "thread", SINT, "The thread's number, from 0.", (context) => {
     const thread = context.world.ports.thread - 1;

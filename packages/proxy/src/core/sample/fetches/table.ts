@@ -7,6 +7,7 @@ import { FIELD_FETCHES } from "./http-fields.ts";
 import { LINE_FETCHES } from "./http-line.ts";
 import { INTERNAL_FETCHES } from "./internal.ts";
 import { PAYLOAD_FETCHES } from "./payload.ts";
+import { TIMING_FETCHES } from "./timing.ts";
 import { TLS_FETCHES } from "./tls.ts";
 
 /** Every fetch, as the manual lists them. */
@@ -20,6 +21,7 @@ export const FETCH_LIST: readonly FetchKeyword[] = [
   ...FIELD_FETCHES,
   ...COOKIE_FETCHES,
   ...BODY_FETCHES,
+  ...TIMING_FETCHES,
 ];
 
 /** By name and alias. */
