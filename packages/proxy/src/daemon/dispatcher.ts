@@ -21,6 +21,8 @@ export interface ServerWaiter {
   readonly ticket: QueueTicket;
   /** A slot of that server is the waiter's, to be given back by `release`. */
   assigned(server: number): void;
+  /** No server is left that could ever have one; it waits no more. */
+  unserved?(): void;
 }
 
 /**
@@ -107,8 +109,32 @@ export class Dispatcher {
   /** Looks for free slots after servers changed, or other threads may have given some back. */
   wake(): void {
     for (let server = 0; server < this.#servers.count && this.#waiting > 0; server++) {
+      if (Atomics.load(this.#servers.usable, server) === 0) this.redistribute(server);
+    }
+    for (let server = 0; server < this.#servers.count && this.#waiting > 0; server++) {
       if (canTake(this.#servers, server)) this.#serve(server);
     }
+  }
+
+  /**
+   * Takes all that wait for this very server, which went away, to others: how many. Those for which there is none
+   * wait no more.
+   */
+  redistribute(server: number): number {
+    const own = this.#own[server] as PendingQueue;
+    let moved = 0;
+    for (let ticket = own.peek(); ticket !== undefined; ticket = own.peek()) {
+      const waiter = this.#waiters.get(ticket.owner);
+      const now = ticket.due;
+      this.#leave(ticket);
+      if (waiter === undefined) continue;
+      moved++;
+      waiter.transaction.wantedServer = NONE;
+      const chosen = this.assign(waiter, server, now - waiter.transaction.priorityOffset);
+      if (chosen >= 0) waiter.assigned(chosen);
+      else if (chosen === NONE) waiter.unserved?.();
+    }
+    return moved;
   }
 
   #serve(server: number): void {

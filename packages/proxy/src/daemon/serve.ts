@@ -5,6 +5,7 @@ import type { Config } from "../core/config/model.ts";
 import type { SourceFile } from "../core/config/preprocess.ts";
 import { isInBackground, startInBackground, tellReady } from "./background.ts";
 import { bindAll } from "./bind-sockets.ts";
+import { type Checks, openChecks } from "./check/checks.ts";
 import type { CommandLine } from "./cli.ts";
 import { changeFolder, loadConfiguration, readSources, reportLoaded } from "./config-check.ts";
 import { bytesOf, configText } from "./config-text.ts";
@@ -54,6 +55,7 @@ export async function serve(command: CommandLine): Promise<void> {
   handleSignals(serving, config, () => cleanUp(config, pidfile));
   serving.worker.start();
   serving.threads.order("start");
+  serving.checks.start();
   signalOld(command);
   tellReady();
 }
@@ -62,6 +64,7 @@ export async function serve(command: CommandLine): Promise<void> {
 export interface ServingProcess {
   readonly worker: Worker;
   readonly threads: ThreadGroup;
+  readonly checks: Checks;
   /** Of each thread, the first one's first. */
   readonly statistics: readonly SharedArrayBuffer[];
 }
@@ -74,7 +77,8 @@ async function startThreads(
   sockets: NonNullable<ReturnType<typeof bindAll>>,
   report: StartReport,
 ): Promise<ServingProcess | undefined> {
-  const limits = { maxconn, connections: new Int32Array(new SharedArrayBuffer(4)) };
+  const limits = { maxconn, connections: new Int32Array(new SharedArrayBuffer(8)) };
+  limits.connections[1] = maxconn;
   const executor = executorFor(command);
   const count = threadCount(config);
   const statistics = Array.from(
@@ -113,7 +117,8 @@ async function startThreads(
       process.exit(1);
     },
   );
-  return { worker, threads, statistics };
+  const checks = openChecks(config, worker, threads, report);
+  return checks === undefined ? undefined : { worker, threads, checks, statistics };
 }
 
 /** `-sf` and `-st`: the processes that this one replaces. */

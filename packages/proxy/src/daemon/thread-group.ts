@@ -2,6 +2,7 @@ import { Worker as Thread } from "node:worker_threads";
 import type { Executor } from "@ha/linux/ring";
 import type { SourceFile } from "../core/config/preprocess.ts";
 import type { BoundSocket } from "./bind-sockets.ts";
+import type { TrafficWord } from "./check/traffic-observer.ts";
 import type { CommandLine } from "./cli.ts";
 import type { SharedState } from "./runtime-build.ts";
 
@@ -17,8 +18,13 @@ export interface ThreadStart {
   readonly sockets: readonly BoundSocket[];
 }
 
-export type ThreadOrder = "start" | "soft stop" | "kill";
-export type ThreadReport = "ready" | "drained";
+export type ThreadOrder =
+  | "start"
+  | "soft stop"
+  | "kill"
+  /** The server was marked down: its sessions end. */
+  | { readonly leave: { readonly proxy: number; readonly server: number } };
+export type ThreadReport = "ready" | "drained" | { readonly traffic: TrafficWord };
 
 /** The threads of a process beside its first. */
 export class ThreadGroup {
@@ -41,7 +47,8 @@ export class ThreadGroup {
     return new Promise((resolve, reject) => {
       thread.on("message", (report: ThreadReport) => {
         if (report === "ready") resolve();
-        else entry.drained = true;
+        else if (report === "drained") entry.drained = true;
+        else this.onTraffic(report.traffic);
       });
       thread.on("error", (error) => {
         reject(error);
@@ -49,6 +56,9 @@ export class ThreadGroup {
       });
     });
   }
+
+  /** What servers did to the threads' traffic. */
+  onTraffic: (word: TrafficWord) => void = () => undefined;
 
   order(order: ThreadOrder): void {
     for (const { thread } of this.#threads) thread.postMessage(order);

@@ -1,4 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
+import { observedLayers } from "./check/checks.ts";
+import { wordingObserver } from "./check/traffic-observer.ts";
 import { loadConfiguration } from "./config-check.ts";
 import type { ThreadOrder, ThreadReport, ThreadStart } from "./thread-group.ts";
 import { createWorker } from "./worker.ts";
@@ -11,7 +13,14 @@ const worker = createWorker({ ...start, config });
 for (const { frontend, bind, fd } of start.sockets) worker.listen(frontend, bind, fd);
 
 const report = (what: ThreadReport): void => parentPort?.postMessage(what);
+worker.plane.traffic = wordingObserver(observedLayers(worker.world), (traffic) =>
+  report({ traffic }),
+);
 parentPort?.on("message", (order: ThreadOrder) => {
+  if (typeof order === "object") {
+    worker.plane.leaveServer(order.leave.proxy, order.leave.server);
+    return;
+  }
   switch (order) {
     case "start":
       worker.start();
