@@ -133,7 +133,9 @@ export class StickTable {
 
   /** Takes one more hold on an entry that is held. */
   hold(entry: number): void {
-    Atomics.add(this.#words, this.#at(entry) + REFERENCES, 1);
+    lock(this.#words, LOCK);
+    this.#words[this.#at(entry) + REFERENCES] = this.references(entry) + 1;
+    unlock(this.#words, LOCK);
   }
 
   /** Full life from now on. The entry must be held. */
