@@ -158,10 +158,12 @@ static void orphaned(int64_t time, bool hung) {
   kill_daemon();
   int status = 0;
   bool gives_up = guard.words[0] == NULL;
-  if (guard.own_child && guard.daemon > 0 && waitpid(guard.daemon, &status, WNOHANG) == guard.daemon && !hung && WIFEXITED(status)) {
+  if (guard.own_child && guard.daemon > 0 && waitpid(guard.daemon, &status, WNOHANG) == guard.daemon && !hung) {
     /* What a start would only repeat: fatal error, configuration, permission. */
-    int code = WEXITSTATUS(status);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
     gives_up = gives_up || code == 1 || code == 2 || code == 4;
+    /* Asked to stop before it could listen to that: no crash. */
+    gives_up = gives_up || (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
   }
   if (guard.greeted && time - guard.started_at > 60 * SECOND) guard.backoff = 0;
   bool again = time - guard.last_restart < guard.crash_window;
