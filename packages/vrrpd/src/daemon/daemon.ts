@@ -22,6 +22,7 @@ import { catchSignals } from "./daemon-signals.ts";
 import { digests } from "./digests.ts";
 import { writeDump } from "./dump-file.ts";
 import { Dumps } from "./dumps.ts";
+import type { EarlySignals } from "./early-signals.ts";
 import { ExitCode } from "./exit-code.ts";
 import { GuardLink } from "./guard-link.ts";
 import { HeldRecord, readBootId } from "./held-record.ts";
@@ -43,14 +44,14 @@ import type { DaemonStatus } from "./status.ts";
 import { unservedKeywords } from "./unserved.ts";
 
 /** Runs the daemon in this process until it is told to stop. Resolves to the exit status. */
-export async function runDaemon(options: CliOptions): Promise<number> {
+export async function runDaemon(options: CliOptions, early: EarlySignals): Promise<number> {
   if (options.umask !== undefined) process.umask(options.umask);
   const first = await load(options);
   const log = await openLog(
     options,
     options.logFormat ?? first?.config.globals.log_format ?? "text",
   );
-  const daemon = new Daemon(options, log);
+  const daemon = new Daemon(options, log, early);
   const verdict = await daemon.run(first);
   sayReady(process.env, verdict);
   await log.flush();
@@ -68,6 +69,7 @@ function load(options: CliOptions): Promise<LoadedConfig | undefined> {
 class Daemon {
   readonly #options: CliOptions;
   readonly #log: Log;
+  readonly #early: EarlySignals;
   readonly #clock: MonotonicClock;
   readonly #service = openServiceNotifier();
   readonly #startedAt = Date.now();
@@ -84,8 +86,9 @@ class Daemon {
   #watchdog: Timer | undefined;
   #end: (() => void) | undefined;
 
-  constructor(options: CliOptions, log: Log) {
+  constructor(options: CliOptions, log: Log, early: EarlySignals) {
     this.#options = options;
+    this.#early = early;
     this.#log = log;
     this.#clock = new MonotonicClock((lateness) => this.#late(lateness));
   }
@@ -225,6 +228,7 @@ class Daemon {
       },
       { ignoreInterrupt: this.#options.ignoreSigint },
     );
+    this.#early.release();
     await runtime.start();
     guard?.settle(runtime.instances);
     log.info("Startup complete");

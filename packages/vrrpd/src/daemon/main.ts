@@ -1,4 +1,5 @@
 import { helpText, parseCli } from "./cli.ts";
+import { EarlySignals } from "./early-signals.ts";
 import { printVersion } from "./version.ts";
 
 /** The command `vrrpd`. Each way to run loads only what it needs, so that `-t` stays quick. */
@@ -37,9 +38,10 @@ async function main(args: readonly string[]): Promise<number> {
   if (!options.foreground && !isInBackground(process.env)) {
     return startInBackground(process.argv.slice(1));
   }
+  const early = new EarlySignals();
   const { runDaemon } = await import("./daemon.ts");
   // Whatever a library still holds open must not hold the end up.
-  process.exit(await runDaemon(options));
+  process.exit(await runDaemon(options, early));
 }
 
 process.exitCode = await main(process.argv.slice(2));
