@@ -25,11 +25,16 @@ test("what PCRE writes otherwise than JavaScript means the same here", () => {
   assert.ok(matches("(?#comment)a", "a"));
   assert.ok(matches("^\\h+$", " \t"));
   assert.ok(matches("[]a]", "]"));
+  assert.ok(matches("^a.b$", "a\rb"));
+  assert.ok(matches("^a++b$", "aaab"));
+  assert.ok(!matches("^a++ab$", "aaab"));
+  assert.ok(!matches("^[a-z]*+z$", "abz"));
 });
 
 test("what JavaScript cannot do is refused with a reason", () => {
   for (const pattern of [
-    "a++",
+    "(ab)++",
+    "a++(b)\\1",
     "(?>a+)",
     "(?R)",
     "\\Ka",
@@ -62,4 +67,10 @@ test("patterns that hostile input could make run for ever are refused, and their
 test("input beyond the limit does not match", () => {
   assert.ok(matches("a", "a".repeat(REGEX_INPUT_LIMIT)));
   assert.ok(!matches("a", "a".repeat(REGEX_INPUT_LIMIT + 1)));
+});
+
+test("groups keep their numbers beside possessive quantifiers", () => {
+  const regex = compileRegex("(a)b++(c)d*+(e)", false);
+  assert.ok(typeof regex !== "string");
+  assert.deepEqual([...(regex.exec("xabbcdde", 0) ?? [])], ["abbcdde", "a", "c", "e"]);
 });

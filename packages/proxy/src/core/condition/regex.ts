@@ -28,6 +28,7 @@ export function compileRegex(source: string, ignoreCase: boolean): Regex | strin
     return "a quantified group holds another unbounded quantifier, which hostile input can make run for ever";
   }
   const flags = `${ignoreCase || translated.ignoreCase ? "i" : ""}${translated.dotAll ? "s" : ""}${translated.multiline ? "m" : ""}`;
+  const hidden = translated.hidden.toReversed();
   let plain: RegExp;
   let sticky: RegExp;
   try {
@@ -43,7 +44,10 @@ export function compileRegex(source: string, ignoreCase: boolean): Regex | strin
     exec: (text, from) => {
       if (text.length > REGEX_INPUT_LIMIT) return undefined;
       sticky.lastIndex = from;
-      return sticky.exec(text) ?? undefined;
+      const match = sticky.exec(text) ?? undefined;
+      // From the last: removing one moves those after it.
+      if (match !== undefined) for (const number of hidden) match.splice(number, 1);
+      return match;
     },
   };
 }
@@ -53,6 +57,8 @@ interface Translation {
   readonly ignoreCase: boolean;
   readonly dotAll: boolean;
   readonly multiline: boolean;
+  /** Numbers of groups that are our own and no part of what the pattern's author counts. */
+  readonly hidden: readonly number[];
 }
 
 function translate(source: string): Translation | string {
@@ -73,8 +79,25 @@ function translate(source: string): Translation | string {
     at += options[0].length;
   }
   let pattern = "";
+  let groups = 0;
+  const hidden: number[] = [];
+  // Where the last atom begins in the pattern; -1 after what is none, or a whole group.
+  let atom = -1;
   while (at < source.length) {
     const rest = source.slice(at);
+    const possessive = /^([*+?]|\{\d+(?:,\d*)?\})\+/.exec(rest);
+    if (possessive !== null) {
+      if (atom === -1)
+        return "possessive quantifiers after a group are not supported: write the quantifier without the last +";
+      // What a lookahead has matched is never given back: that is what possessive means.
+      groups++;
+      hidden.push(groups);
+      const name = `possessive${hidden.length}`;
+      pattern = `${pattern.slice(0, atom)}(?:(?=(?<${name}>${pattern.slice(atom)}${possessive[1]}))\\k<${name}>)`;
+      at += possessive[0].length;
+      atom = -1;
+      continue;
+    }
     const step = rest.startsWith("[")
       ? characterClass(rest)
       : rest.startsWith("\\")
@@ -82,13 +105,17 @@ function translate(source: string): Translation | string {
         : rest.startsWith("(")
           ? group(rest)
           : extended
-            ? extendedText(rest)
-            : plainText(rest, multiline);
+            ? extendedText(rest, dotAll)
+            : plainText(rest, multiline, dotAll);
     if (typeof step === "string") return step;
+    if (rest.startsWith("(") && (step.text === "(" || step.text.endsWith(">"))) groups++;
+    atom = /^[()|^$*+?{]/.test(rest) ? -1 : pattern.length;
     pattern += step.text;
     at += step.length;
   }
-  return { pattern, ignoreCase, dotAll, multiline };
+  if (hidden.length > 0 && /\\[1-9]/.test(pattern))
+    return "possessive quantifiers beside \\1 are not supported: name the group, and write \\k<name>";
+  return { pattern, ignoreCase, dotAll, multiline, hidden };
 }
 
 interface Step {
@@ -96,27 +123,27 @@ interface Step {
   readonly length: number;
 }
 
-function plainText(rest: string, multiline: boolean): Step | string {
+function plainText(rest: string, multiline: boolean, dotAll: boolean): Step | string {
   // `$` also matches before a newline at the end, which JavaScript's does not.
   if (rest.startsWith("$") && !multiline) return { text: "(?=\\n?$(?![^]))", length: 1 };
-  const possessive = /^(?:[*+?]|\{\d+(?:,\d*)?\})\+/.exec(rest);
-  if (possessive !== null) {
-    return "possessive quantifiers (a++) are not supported here: write the quantifier without the last +";
-  }
   // A brace that opens no quantifier is a literal.
   if (rest.startsWith("{") && !/^\{\d+(?:,\d*)?\}/.test(rest)) return { text: "\\{", length: 1 };
   if (rest.startsWith("{")) {
     const quantifier = /^\{\d+(?:,\d*)?\}/.exec(rest)?.[0] as string;
     return { text: quantifier, length: quantifier.length };
   }
+  // JavaScript's dot excludes CR as well.
+  if (rest.startsWith(".")) return { text: dotAll ? "." : "[^\\n]", length: 1 };
   if (rest.startsWith("}")) return { text: "\\}", length: 1 };
   if (rest.startsWith("]")) return { text: "\\]", length: 1 };
   return { text: rest[0] as string, length: 1 };
 }
 
-function extendedText(rest: string): Step | string {
+function extendedText(rest: string, dotAll: boolean): Step | string {
   const skipped = /^(?:\s+|#[^\n]*\n?)/.exec(rest);
-  return skipped === null ? plainText(rest, false) : { text: "", length: skipped[0].length };
+  return skipped === null
+    ? plainText(rest, false, dotAll)
+    : { text: "", length: skipped[0].length };
 }
 
 function group(rest: string): Step | string {
