@@ -33,6 +33,7 @@ export class PatternList {
   readonly #entries = new Map<number, PatternEntry>();
   readonly #byKey = new Map<string, number[]>();
   readonly #uses: PatternIndex[] = [];
+  readonly #foldsCase: boolean[] = [];
   #nextNumber = 1;
   #generation = 0;
   #nextGeneration = 0;
@@ -62,7 +63,13 @@ export class PatternList {
       if (error !== undefined) return { error };
     }
     this.#uses.push(index);
+    this.#foldsCase.push(ignoreCase);
     return index;
+  }
+
+  /** How it is used: each use with its index, for `get map` and `get acl`. */
+  get uses(): readonly { readonly index: PatternIndex; readonly ignoreCase: boolean }[] {
+    return this.#uses.map((index, i) => ({ index, ignoreCase: this.#foldsCase[i] === true }));
   }
 
   entry(number: number): PatternEntry | undefined {

@@ -156,7 +156,9 @@ export function encodeBytes(text: string): Uint8Array {
 }
 
 /** Bytes of a text from the configuration file, which has one character a byte. */
-export const encodeText = encodeBytes;
+export function encodeText(text: string): Uint8Array {
+  return encodeBytes(text);
+}
 
 /** The sample as text (Latin-1), whatever its type: for slow paths and tests. */
 export function sampleText(sample: Sample): string {

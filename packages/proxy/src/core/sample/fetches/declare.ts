@@ -1,16 +1,7 @@
 import type { Transaction } from "../../transaction.ts";
 import type { CompileContext } from "../compile-context.ts";
 import type { Fetch, FetchKeyword, Layer } from "../fetch-keyword.ts";
-import {
-  BOOL,
-  type DeclaredType,
-  type Sample,
-  SINT,
-  STR,
-  setBool,
-  setBytes,
-  setInt,
-} from "../sample.ts";
+import { BOOL, type DeclaredType, SINT, setBool, setInt } from "../sample.ts";
 
 /** What every entry of one file has in common. */
 export interface Family {
@@ -62,11 +53,6 @@ export function flag(
 ): FetchKeyword {
   const fetch: Fetch = (transaction, sample) => setBool(sample, read(transaction));
   return { name, aliases, syntax: name, doc, ...family, type: BOOL, compile: () => fetch };
-}
-
-/** Sets bytes, or nothing when there are none. */
-export function optionalBytes(sample: Sample, bytes: Uint8Array | undefined): boolean {
-  return bytes !== undefined && setBytes(sample, STR, bytes);
 }
 
 /** The layer of what stick tables count. */
