@@ -1,4 +1,5 @@
 import type { FetchKeyword } from "../fetch-keyword.ts";
+import { CERTIFICATE_FETCHES } from "./certificate.ts";
 import { CLIENT_FETCHES } from "./client.ts";
 import { COUNTER_FETCHES } from "./counters.ts";
 import { BODY_FETCHES } from "./http-body.ts";
@@ -16,6 +17,7 @@ export const FETCH_LIST: readonly FetchKeyword[] = [
   ...CLIENT_FETCHES,
   ...COUNTER_FETCHES,
   ...TLS_FETCHES,
+  ...CERTIFICATE_FETCHES,
   ...PAYLOAD_FETCHES,
   ...LINE_FETCHES,
   ...FIELD_FETCHES,

@@ -170,7 +170,7 @@ function unreported(): FetchKeyword[] {
     [`ssl_${side}_chain_der`, BIN],
   ];
   const names: [string, DeclaredType][] = [
-    ...certificate("c"),
+    ["ssl_c_chain_der", BIN],
     ...certificate("f"),
     ...certificate("s"),
     ["ssl_f_der", BIN],
