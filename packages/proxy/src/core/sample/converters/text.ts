@@ -1,4 +1,3 @@
-import { parseAddress } from "@ha/base";
 import { compileRegex } from "../../condition/regex.ts";
 import type { Token } from "../../config/token.ts";
 import { expand, parseReplacement } from "../../rule/replacement.ts";
@@ -7,23 +6,18 @@ import { castChecked, writeText } from "../cast.ts";
 import { type CompileContext, refuse } from "../compile-context.ts";
 import type { Argument, Convert, ConverterKeyword } from "../fetch-keyword.ts";
 import {
-  ADDR,
   BIN,
   encodeText,
-  IPV4,
-  IPV6,
   latin1,
   room,
   type Sample,
   SINT,
   STR,
-  setBytes,
   setInt,
   setRange,
 } from "../sample.ts";
 import { loadValue } from "../variable.ts";
 import { integerArgument, variableArgument } from "./arguments.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
 
 const SOURCE = "HAProxy configuration manual §7.3.1";
 const ZERO_TO_ZERO: readonly [number, number] = [0, 0];
@@ -225,187 +219,9 @@ export const TEXT_CONVERTERS: readonly ConverterKeyword[] = [
       };
     },
   },
-  coded("base64", "Base64 of the bytes.", BIN, STR, (sample, transaction) =>
-    encoded(sample, transaction, false),
-  ),
-  coded("ub64enc", "Base64url of the bytes, without padding.", BIN, STR, (sample, transaction) =>
-    encoded(sample, transaction, true),
-  ),
-  coded("b64dec", "The bytes that Base64 text stands for.", STR, BIN, (sample) =>
-    decoded(sample, false),
-  ),
-  coded("ub64dec", "The bytes that Base64url text stands for.", STR, BIN, (sample) =>
-    decoded(sample, true),
-  ),
-  coded("hex", "Upper-case hexadecimal digits of the bytes.", BIN, STR, (sample, transaction) => {
-    const size = sample.end - sample.start;
-    const at = room(transaction.scratch, 2 * size);
-    if (at < 0) return false;
-    const { bytes } = transaction;
-    for (let i = 0; i < size; i++) {
-      const byte = sample.bytes[sample.start + i] as number;
-      bytes[at + 2 * i] = HEX.charCodeAt(byte >> 4);
-      bytes[at + 2 * i + 1] = HEX.charCodeAt(byte & 15);
-    }
-    return setRange(sample, STR, bytes, at, at + 2 * size);
-  }),
-  coded("hex2i", "The number that hexadecimal digits spell.", STR, SINT, (sample) => {
-    let value = 0;
-    if (sample.end - sample.start > 13) return false;
-    for (let at = sample.start; at < sample.end; at++) {
-      const digit = hexDigit(sample.bytes[at] as number);
-      if (digit < 0) return false;
-      value = value * 16 + digit;
-    }
-    return setInt(sample, value);
-  }),
-  {
-    name: "be2hex",
-    syntax: "be2hex([<separator>],[<chunk_size>],[<truncate>])",
-    doc: "Hexadecimal digits, with a separator after each chunk of bytes.",
-    source: SOURCE,
-    input: BIN,
-    output: STR,
-    arity: [0, 3],
-    compile: ([separator, chunk, truncate], context, token) =>
-      chunks(
-        separator,
-        chunk,
-        truncate,
-        context,
-        token,
-        (bytes) => {
-          let text = "";
-          for (const byte of bytes) text += (HEX[byte >> 4] as string) + HEX[byte & 15];
-          return text;
-        },
-        1,
-      ),
-  },
-  {
-    name: "be2dec",
-    syntax: "be2dec(<separator>,<chunk_size>,[<truncate>])",
-    doc: "Decimal numbers of chunks of bytes (1 to 8), with a separator between.",
-    source: SOURCE,
-    input: BIN,
-    output: STR,
-    arity: [2, 3],
-    compile: ([separator, chunk, truncate], context, token) => {
-      if (Number(chunk?.text) > 8)
-        return refuse(context, token, "be2dec's chunks are 1 to 8 bytes");
-      return chunks(separator, chunk, truncate, context, token, (bytes) => {
-        let value = 0n;
-        for (const byte of bytes) value = (value << 8n) | BigInt(byte);
-        return String(value);
-      });
-    },
-  },
-  {
-    name: "url_dec",
-    syntax: "url_dec([<in_form>])",
-    doc: "Decodes %XX; + is a blank after a question mark, and everywhere when <in_form> is not 0. No sample on a broken escape.",
-    source: SOURCE,
-    input: STR,
-    output: STR,
-    arity: [0, 1],
-    compile: ([inForm], context, token) => {
-      const form = inForm === undefined ? 0 : integerArgument(inForm, context, token);
-      if (form === undefined) return undefined;
-      return (sample, transaction) => urlDecode(sample, transaction, form !== 0);
-    },
-  },
-  {
-    name: "url_enc",
-    syntax: "url_enc([<enc_type>])",
-    doc: "Writes what is not unreserved (RFC 3986 §2.3) as %XX.",
-    source: SOURCE,
-    input: STR,
-    output: STR,
-    arity: [0, 1],
-    compile: ([kind], context, token) => {
-      if (kind !== undefined && kind.text !== "query")
-        return refuse(context, token, `url_enc knows 'query' only, not '${kind.text}'`);
-      return urlEncode;
-    },
-  },
-  {
-    name: "host_only",
-    syntax: "host_only",
-    doc: "The host of a Host field's value, lower case, without its port.",
-    source: SOURCE,
-    input: STR,
-    output: STR,
-    compile: () => (sample, transaction) => {
-      const colon = portColon(sample);
-      if (colon !== -1) sample.end = colon;
-      return lowerCase(sample, transaction);
-    },
-  },
-  {
-    name: "port_only",
-    syntax: "port_only",
-    doc: "The port of a Host field's value; 0 without one.",
-    source: SOURCE,
-    input: STR,
-    output: SINT,
-    compile: () => (sample, transaction) => {
-      const colon = portColon(sample);
-      if (colon === -1) return setInt(sample, 0);
-      sample.start = colon + 1;
-      return castChecked(sample, SINT, transaction);
-    },
-  },
-  {
-    name: "language",
-    syntax: "language(<value>[,<default>])",
-    doc: "The one of the languages (parted by ;) that Accept-Language prefers; <default> when it takes none.",
-    source: SOURCE,
-    input: STR,
-    output: STR,
-    arity: [1, 2],
-    compile: ([list, fallback]) => {
-      const known = (list?.text ?? "").split(";").map((language) => language.toLowerCase());
-      return (sample) => {
-        const best = preferred(latin1(sample.bytes, sample.start, sample.end), known);
-        const text = best ?? fallback?.text;
-        return text !== undefined && setBytes(sample, STR, encodeText(text));
-      };
-    },
-  },
-  {
-    name: "ipmask",
-    syntax: "ipmask(<mask4>,[<mask6>])",
-    doc: "The network of the address: bits or a mask for IPv4, and for IPv6.",
-    source: SOURCE,
-    input: ADDR,
-    output: ADDR,
-    arity: [1, 2],
-    compile: ([four, six], context, token) => {
-      const mask4 = maskOf(four?.text ?? "", 32);
-      const mask6 = six === undefined ? undefined : maskOf(six.text, 128);
-      if (mask4 === undefined || (six !== undefined && mask6 === undefined))
-        return refuse(
-          context,
-          token,
-          "a mask is a number of bits, or an address of ones and zeros",
-        );
-      return (sample, transaction) => {
-        const size = sample.end - sample.start;
-        const mask = sample.type === IPV4 ? mask4 : mask6;
-        if (mask === undefined) return false;
-        const at = room(transaction.scratch, size);
-        if (at < 0) return false;
-        const { bytes } = transaction;
-        for (let i = 0; i < size; i++)
-          bytes[at + i] = (sample.bytes[sample.start + i] as number) & (mask[i] as number);
-        return setRange(sample, sample.type === IPV4 ? IPV4 : IPV6, bytes, at, at + size);
-      };
-    },
-  },
 ];
 
 const OUTPUT_LIMIT = 16384;
-const HEX = "0123456789ABCDEF";
 
 function coded(
   name: string,
@@ -435,7 +251,7 @@ const LOWER = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte,
 );
 
-function lowerCase(sample: Sample, transaction: Transaction): boolean {
+export function lowerCase(sample: Sample, transaction: Transaction): boolean {
   return mapBytes(sample, transaction, LOWER);
 }
 
@@ -593,133 +409,4 @@ function compare(bytes: Uint8Array, start: number, end: number, other: Sample): 
     if (difference !== 0) return difference;
   }
   return end - start - (other.end - other.start);
-}
-
-function encoded(sample: Sample, transaction: Transaction, urlSafe: boolean): boolean {
-  const { bytes, start, end } = sample;
-  const at = room(transaction.scratch, 4 * Math.ceil((end - start) / 3));
-  if (at < 0) return false;
-  const stop = encodeBase64(bytes, start, end, urlSafe, transaction.bytes, at);
-  return setRange(sample, STR, transaction.bytes, at, stop);
-}
-
-function decoded(sample: Sample, urlSafe: boolean): boolean {
-  const bytes = decodeBase64(sample.bytes, sample.start, sample.end, urlSafe);
-  return bytes !== undefined && setBytes(sample, BIN, bytes);
-}
-
-function hexDigit(byte: number): number {
-  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
-  const lower = byte | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
-}
-
-function chunks(
-  separator: Argument | undefined,
-  chunk: Argument | undefined,
-  truncate: Argument | undefined,
-  context: CompileContext,
-  token: Token,
-  write: (bytes: Uint8Array) => string,
-  least = 1,
-): Convert | undefined {
-  const size =
-    chunk === undefined || chunk.text === "" ? least : integerArgument(chunk, context, token);
-  if (size === undefined) return undefined;
-  if (size < 1) return refuse(context, token, "a chunk has at least 1 byte");
-  const cuts = truncate !== undefined && truncate.text !== "" && truncate.text !== "0";
-  const between = separator?.text ?? "";
-  return (sample, transaction) => {
-    const parts: string[] = [];
-    for (let at = sample.start; at < sample.end; at += size) {
-      if (cuts && at + size > sample.end) break;
-      parts.push(write(sample.bytes.subarray(at, Math.min(sample.end, at + size))));
-    }
-    return writeText(sample, parts.join(between), transaction);
-  };
-}
-
-function urlDecode(sample: Sample, transaction: Transaction, inForm: boolean): boolean {
-  const { bytes, start, end } = sample;
-  const at = room(transaction.scratch, end - start);
-  if (at < 0) return false;
-  const out = transaction.bytes;
-  let to = at;
-  let form = inForm;
-  for (let from = start; from < end; from++) {
-    let byte = bytes[from] as number;
-    if (byte === 0x2b && form) byte = 0x20;
-    else if (byte === 0x3f) form = true;
-    else if (byte === 0x25) {
-      const [high, low] = [hexDigit(bytes[from + 1] ?? 0), hexDigit(bytes[from + 2] ?? 0)];
-      if (from + 2 >= end || high < 0 || low < 0) return false;
-      byte = high * 16 + low;
-      from += 2;
-    }
-    out[to++] = byte;
-  }
-  return setRange(sample, STR, out, at, to);
-}
-
-const UNRESERVED = Uint8Array.from({ length: 256 }, (_, byte) =>
-  /[A-Za-z0-9\-._~]/.test(String.fromCharCode(byte)) ? 1 : 0,
-);
-
-const urlEncode: Convert = (sample, transaction) => {
-  const { bytes, start, end } = sample;
-  const at = room(transaction.scratch, 3 * (end - start));
-  if (at < 0) return false;
-  const out = transaction.bytes;
-  let to = at;
-  for (let from = start; from < end; from++) {
-    const byte = bytes[from] as number;
-    if (UNRESERVED[byte] === 1) {
-      out[to++] = byte;
-      continue;
-    }
-    out[to++] = 0x25;
-    out[to++] = HEX.charCodeAt(byte >> 4);
-    out[to++] = HEX.charCodeAt(byte & 15);
-  }
-  transaction.scratch.used = to;
-  return setRange(sample, STR, out, at, to);
-};
-
-/** Where the colon before a port stands; -1 without one. Colons in brackets belong to IPv6. */
-function portColon({ bytes, start, end }: Sample): number {
-  for (let at = end - 1; at >= start; at--) {
-    const byte = bytes[at] as number;
-    if (byte === 0x3a) return at;
-    if (byte < 0x30 || byte > 0x39) return -1;
-  }
-  return -1;
-}
-
-function preferred(header: string, known: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let weight = 0;
-  for (const part of header.split(",")) {
-    const [range = "", ...parameters] = part.split(";").map((piece) => piece.trim().toLowerCase());
-    const quality = parameters
-      .map((parameter) => /^q=(\d(?:\.\d+)?)$/.exec(parameter)?.[1])
-      .find((text) => text !== undefined);
-    const value = quality === undefined ? 1 : Number(quality);
-    if (value <= weight || !known.includes(range)) continue;
-    best = range;
-    weight = value;
-  }
-  return best;
-}
-
-function maskOf(text: string, bits: 32 | 128): Uint8Array | undefined {
-  if (/^\d{1,3}$/.test(text)) {
-    const ones = Number(text);
-    if (ones > bits) return undefined;
-    return Uint8Array.from(
-      { length: bits / 8 },
-      (_, i) => (0xff00 >> Math.max(0, Math.min(8, ones - 8 * i))) & 0xff,
-    );
-  }
-  const address = parseAddress(text);
-  return address !== undefined && address.bytes.length * 8 === bits ? address.bytes : undefined;
 }
