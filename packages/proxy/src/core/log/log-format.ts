@@ -6,7 +6,8 @@ import { type CompileContext, refuse } from "../sample/compile-context.ts";
 import { checkPlace, parseExpression } from "../sample/expression.ts";
 import { createSample, encodeText, STR } from "../sample/sample.ts";
 import type { Transaction } from "../transaction.ts";
-import { LOG_VARIABLES, type VariableWriter } from "./log-variables.ts";
+import type { VariableWriter } from "./log-variable.ts";
+import { LOG_VARIABLES } from "./log-variables.ts";
 import type { Template } from "./template.ts";
 
 /** How values are written. HAProxy configuration manual §8.2.6, flags. */
