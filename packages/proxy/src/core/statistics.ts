@@ -108,4 +108,10 @@ export const STAT_INTERCEPTED = 42;
 /** Failed header rewrites: `wrew`. */
 export const STAT_WREW = 43;
 export const STAT_EINT = 44;
-export const STAT_FIELDS = 48;
+/** Of the process, in the row after all others of the first thread: bytes sent in the last second, idle percent, clients of the runtime API. */
+export const STAT_BYTES_RATE = 45;
+export const STAT_IDLE_PERCENT = 46;
+export const STAT_API_CLIENTS = 47;
+/** Of each thread, in that row too: log lines nobody took. */
+export const STAT_LOGS_DROPPED = 48;
+export const STAT_FIELDS = 49;

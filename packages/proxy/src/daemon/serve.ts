@@ -1,8 +1,11 @@
 import { unlinkSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, hostname } from "node:os";
+import { micros } from "@ha/base";
 import { type Executor, raiseDescriptorLimit } from "@ha/linux/ring";
 import type { Config } from "../core/config/model.ts";
 import type { SourceFile } from "../core/config/preprocess.ts";
+import { SharedLives } from "../core/stats/shared-lives.ts";
+import { standingLives } from "../core/stats/standing-lives.ts";
 import { isInBackground, startInBackground, tellReady } from "./background.ts";
 import { bindAll } from "./bind-sockets.ts";
 import { type Checks, openChecks } from "./check/checks.ts";
@@ -10,8 +13,11 @@ import type { CommandLine } from "./cli.ts";
 import { changeFolder, loadConfiguration, readSources, reportLoaded } from "./config-check.ts";
 import { bytesOf, configText } from "./config-text.ts";
 import { dropPrivileges } from "./privileges.ts";
+import { bindApiSockets } from "./runtime-api/api-sockets.ts";
 import { sharedStateOf } from "./runtime-build.ts";
 import { StartReport } from "./start-report.ts";
+import { openRuntimeApi } from "./stats/open-runtime-api.ts";
+import { descriptorLimit, type ProcessFacts, type StatsShare } from "./stats/stats-view.ts";
 import { ThreadGroup } from "./thread-group.ts";
 import { createWorker, statisticsBytes, type Worker } from "./worker.ts";
 
@@ -43,6 +49,11 @@ export async function serve(command: CommandLine): Promise<void> {
   const maxconn = processLimit(command, config);
   const sockets = bindAll(config, maxconn, report);
   if (sockets === undefined) return exitWith(1);
+  const apiSockets = bindApiSockets(config);
+  if ("refusal" in apiSockets) {
+    report.say("ALERT", apiSockets.refusal);
+    return exitWith(1);
+  }
   const serving = await startThreads(command, config, files, maxconn, sockets, report);
   if (serving === undefined) return exitWith(1);
   const pidfile = command.pidfile ?? config.global.pidfile;
@@ -56,6 +67,7 @@ export async function serve(command: CommandLine): Promise<void> {
   serving.worker.start();
   serving.threads.order("start");
   serving.checks.start();
+  openRuntimeApi({ ...serving, config, sockets: apiSockets, startupLog: () => report.lines.join("") });
   signalOld(command);
   tellReady();
 }
@@ -65,8 +77,7 @@ export interface ServingProcess {
   readonly worker: Worker;
   readonly threads: ThreadGroup;
   readonly checks: Checks;
-  /** Of each thread, the first one's first. */
-  readonly statistics: readonly SharedArrayBuffer[];
+  readonly share: StatsShare;
 }
 
 async function startThreads(
@@ -101,6 +112,18 @@ async function startThreads(
   if (worker.diagnostics.hasErrors) return undefined;
   for (const { frontend, bind, fd } of sockets) worker.listen(frontend, bind, fd);
   const shared = sharedStateOf(worker.world);
+  const { proxies } = worker.world;
+  const share: StatsShare = {
+    facts: processFacts(
+      config,
+      maxconn,
+      count,
+      sockets.length + config.global.stats.sockets.length,
+    ),
+    statistics,
+    lives: new SharedLives(proxies, standingLives(proxies, micros(0))).buffer,
+    connections: limits.connections,
+  };
   const threads = await ThreadGroup.open(
     statistics.slice(1).map((buffer, i) => ({
       ...common,
@@ -110,6 +133,7 @@ async function startThreads(
       shared,
       statistics: buffer,
       sockets,
+      stats: share,
     })),
     (error) => {
       // A thread that breaks takes the process with it: half a proxy is worse than none.
@@ -118,7 +142,31 @@ async function startThreads(
     },
   );
   const checks = openChecks(config, worker, threads, report);
-  return checks === undefined ? undefined : { worker, threads, checks, statistics };
+  return checks === undefined ? undefined : { worker, threads, checks, share };
+}
+
+function processFacts(
+  { global }: Config,
+  maxconn: number,
+  threads: number,
+  listeners: number,
+): ProcessFacts {
+  return {
+    startedAt: Date.now(),
+    pid: process.pid,
+    maxconn,
+    descriptorLimit: descriptorLimit(),
+    listeners,
+    threads,
+    node: global.node ?? hostname(),
+    description: global.description,
+    connectionRateLimit: global.maxconnrate,
+    sessionRateLimit: global.maxsessrate,
+    sslRateLimit: global.maxsslrate,
+    maxSslConnections: global.maxsslconn,
+    maxPipes: global.maxpipes,
+    compressionRateLimit: global.maxcomprate,
+  };
 }
 
 /** `-sf` and `-st`: the processes that this one replaces. */

@@ -2,6 +2,8 @@ import { parentPort, workerData } from "node:worker_threads";
 import { observedLayers } from "./check/checks.ts";
 import { wordingObserver } from "./check/traffic-observer.ts";
 import { loadConfiguration } from "./config-check.ts";
+import { performRequest } from "./runtime-api/thread-control.ts";
+import { openStats } from "./stats/stats-view.ts";
 import type { ThreadOrder, ThreadReport, ThreadStart } from "./thread-group.ts";
 import { createWorker } from "./worker.ts";
 
@@ -16,9 +18,14 @@ const report = (what: ThreadReport): void => parentPort?.postMessage(what);
 worker.plane.traffic = wordingObserver(observedLayers(worker.world), (traffic) =>
   report({ traffic }),
 );
+openStats(worker, start.stats, (order) => report({ order }));
 parentPort?.on("message", (order: ThreadOrder) => {
   if (typeof order === "object") {
-    worker.plane.leaveServer(order.leave.proxy, order.leave.server);
+    if ("leave" in order) worker.plane.leaveServer(order.leave.proxy, order.leave.server);
+    else {
+      const { number, request } = order;
+      report({ number, answer: performRequest(worker, start.thread, request) });
+    }
     return;
   }
   switch (order) {

@@ -51,6 +51,8 @@ export interface Worker {
   /** Accepts no more; ends idle clients. `isDrained` tells when all others have ended. */
   softStop(): void;
   readonly isDrained: boolean;
+  /** Log lines that their receivers had no room for. */
+  readonly droppedLogs: number;
   /** Ends every connection. */
   kill(): void;
 }
@@ -147,6 +149,11 @@ export function createWorker(options: WorkerOptions): Worker {
     },
     get isDrained() {
       return plane.sessions === 0;
+    },
+    get droppedLogs() {
+      let sum = 0;
+      for (const { dropped } of sinks.values()) sum += dropped;
+      return sum;
     },
     kill: () => {
       for (const listener of listeners) listener.stop();
