@@ -45,25 +45,6 @@ const SPACE = 0x20;
 const BAD_REQUEST = encodeText("<BADREQ>");
 const LOG_LINE_OPTIONS: LogFormatOptions = { mandatory: true, mergeSpaces: true, http: false };
 
-function _queryStart(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while (at < end && bytes[at] !== 0x3f) at++;
-  return at;
-}
-
-/** After `scheme://authority`, when the target begins with one. */
-function _pathStart(bytes: Uint8Array, start: number, end: number): number {
-  if (bytes[start] === 0x2f) return start;
-  if (bytes[start] === 0x2a) return end;
-  let at = start;
-  while (at + 2 < end && !(bytes[at] === 0x3a && bytes[at + 1] === 0x2f && bytes[at + 2] === 0x2f))
-    at++;
-  if (at + 2 >= end) return start;
-  at += 3;
-  while (at < end && bytes[at] !== 0x2f && bytes[at] !== 0x3f) at++;
-  return at;
-}
-
 /** Where the question mark stands, or the end. */
 export function queryStart(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
