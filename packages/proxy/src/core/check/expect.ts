@@ -37,7 +37,9 @@ function evaluateBytes(step: ExpectStep, { scope, isLast, plan }: ExpectInput): 
     };
   }
   if (answer === "") {
-    return fail(step, scope, "L7RSP", code, `TCPCHK got an empty response at step ${step.number}`);
+    // An `on-error` text speaks of an answer, and there was none.
+    const text = `TCPCHK got an empty response at step ${step.number}`;
+    return fail({ ...step, onError: undefined }, scope, "L7RSP", code, text);
   }
   const holds = matchesBytes(match, scope);
   // Without a minimum, bytes still to come may make it match.

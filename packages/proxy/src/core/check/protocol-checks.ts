@@ -23,7 +23,7 @@ export function protocolPlan({ kind, args }: CheckMethod): CheckPlan | undefined
     case "redis-check":
       return plan(redis(), { status: "L7OK", info: "Redis server is ok" });
     case "ldap-check":
-      return plan(ldap(), { status: "L7OK", info: "Success" });
+      return plan(ldap(), { status: "L7OK", info: "" });
     case "ssl-hello-chk":
       return plan(sslHello(), { status: "L6OK", info: "" });
     default:
@@ -206,7 +206,7 @@ function readBindResponse(answer: string, isLast: boolean): CustomVerdict {
   const code = readTlv(answer, response.start);
   if (code?.tag !== 0x0a || code.end - code.start !== 1) return invalid;
   const value = answer.charCodeAt(code.start);
-  if (value === 0) return { type: "pass", result: { status: "L7OK", code: 0, info: "Success" } };
+  if (value === 0) return { type: "pass", result: { status: "L7OK", code: 0, info: "" } };
   return {
     type: "fail",
     result: {
@@ -297,7 +297,7 @@ function readLoginAnswer(answer: string, isLast: boolean): CustomVerdict {
   const end = mysqlPacket(answer);
   if (end === undefined) return isLast ? MYSQL_BROKEN : { type: "wait" };
   if (answer.charCodeAt(4) === 0xff) return mysqlError(answer, end);
-  return { type: "pass", result: { status: "L7OK", code: 0, info: "MySQL server is ok" } };
+  return { type: "pass", result: { status: "L7OK", code: 0, info: "" } };
 }
 
 /**
@@ -320,6 +320,7 @@ function sslHello(): CheckStep[] {
       ok: "L6OK",
       error: "L6RSP",
       timeout: "L6TOUT",
+      onError: () => "",
     }),
   ];
 }
