@@ -71,7 +71,13 @@ export async function startProxy(
   child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString("latin1")));
   child.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString("latin1")));
   const listening = [...names].filter((name) => name !== "log" && isBound(configuration, name));
-  for (const name of listening) await waitForPort(ports[name] as number, () => output);
+  try {
+    for (const name of listening) await waitForPort(ports[name] as number, () => output);
+  } catch (error) {
+    // A program that does not come up must not keep the tests from ending.
+    await stop(child, sink, folder);
+    throw error;
+  }
   // The probes above leave lines of their own.
   await pause(250);
   logs.length = 0;

@@ -1,5 +1,4 @@
 import { NO_BUFFER } from "@ha/linux/ring";
-import { ChunkedDecoder } from "../core/http/chunked.ts";
 import { frameResponse, isBodiless } from "../core/http/framing.ts";
 import { parseResponseHead } from "../core/http/h1.ts";
 import {
@@ -9,9 +8,6 @@ import {
   HEAD_CLOSE,
   HEAD_KEEP_ALIVE,
   HEAD_LENGTH,
-  HEAD_UPGRADE,
-  type Head,
-  INCOMPLETE,
   METHOD_CONNECT,
   METHOD_HEAD,
   METHOD_OTHER,
@@ -19,16 +15,8 @@ import {
   METHOD_POST,
 } from "../core/http/head.ts";
 import { closesConnection, standardReply } from "../core/http/replies.ts";
-import {
-  CONNECTION_CLOSE,
-  CONNECTION_KEEP_ALIVE,
-  CONNECTION_SILENT,
-  CONNECTION_UPGRADE,
-  stripHopByHop,
-  writeRequestHead,
-} from "../core/http/serialise.ts";
+import { stripHopByHop } from "../core/http/serialise.ts";
 import { type Rule, type RuleProgress, runRules, type Verdict } from "../core/rule/rule.ts";
-import { createTicket, type QueueTicket } from "../core/server/queue.ts";
 import * as stat from "../core/statistics.ts";
 import {
   CAUSE_CLIENT_ABORT,
@@ -57,51 +45,22 @@ import {
 } from "../core/transaction.ts";
 import { type Connection, type ConnectionOwner, OUTPUT_LOW } from "./connection.ts";
 import type { DataPlane } from "./data-plane.ts";
-import { QUEUED, type ServerWaiter } from "./dispatcher.ts";
+import type { ExchangeClient } from "./exchange-client.ts";
 import { statisticsOfEnd } from "./exchange-statistics.ts";
 import type { FrontendRuntime, ProxyRuntime, Service } from "./proxy-runtime.ts";
-import { connectServer } from "./server-connect.ts";
+import { queueRequest } from "./request-writer.ts";
+import { READ_BAD, READ_MORE, ResponseReader } from "./response-reader.ts";
+import { LEASE_NONE, LEASE_QUEUED, type LeaseOwner, ServerLease } from "./server-lease.ts";
 import type { TimerOwner } from "./timer-wheel.ts";
 import { Tunnel } from "./tunnel.ts";
-
-/** What an exchange needs of the side that its request came from: HTTP/1 or HTTP/2. */
-export interface ExchangeClient {
-  /**
-   * Sends the head in `transaction.response`, which lies in `buffer` (its reference passes). `bodyless` heads end
-   * the response by themselves. `closing`: the connection ends with this response.
-   */
-  respondHead(exchange: Exchange, buffer: number, closing: boolean): void;
-  /** Sends body bytes, coded as the response says; the reference passes. */
-  respondBody(exchange: Exchange, buffer: number, start: number, end: number): void;
-  /** The response is whole. The exchange is over as soon as this returns. */
-  respondEnd(exchange: Exchange, closing: boolean): void;
-  /** The response cannot be finished, or none is wanted: the client must notice. */
-  abort(exchange: Exchange, reset: boolean): void;
-  /** Sends what was queued. */
-  flush(): void;
-  /** Bytes on their way to the client. */
-  readonly unsent: number;
-  /** More of the request's body may come: `requestBody` and `requestEnd` follow. */
-  readBody(exchange: Exchange): void;
-  /** Takes body bytes back, to be given again. */
-  returnBody(buffer: number, start: number, end: number): void;
-  /** Hands the connection over to a tunnel. Undefined where that cannot be (HTTP/2). */
-  takeConnection(exchange: Exchange): Connection | undefined;
-  /** The tunnel that had the connection is over, and the connection closed. */
-  tunnelEnded(exchange: Exchange): void;
-  /** Whether the connection could carry another request after this one. */
-  readonly keepsAlive: boolean;
-  /** The connection to a server that only this client's requests may use (`http-reuse never`). */
-  ownServer: Connection | undefined;
-}
 
 /** Where an exchange is. */
 const IDLE = 0;
 const RULES = 1;
 const PAUSED = 2;
 const TARPIT = 3;
-const QUEUEING = 4;
-const CONNECTING = 5;
+/** For a server, and a connection to it: see the lease. */
+const SEEKING = 4;
 const AWAITING = 6;
 const RESPONDING = 7;
 const TUNNELLING = 8;
@@ -122,19 +81,13 @@ const STEP_BACK_STATS = 10;
 
 /** A body longer than this is read in large pieces. */
 const LARGE_BODY = 65_536;
-/** Between two tries on one server. HAProxy configuration manual §4.2, retries. */
-const RETRY_DELAY = 1_000;
-
-let tickets = 0;
-
 /**
  * One request and its response, from the finished request head to the last byte: the rules, the server, the
  * connection to it, and the copying of bodies. The client's side is behind `ExchangeClient`; the server's side is
  * HTTP/1. Pooled; nothing is allocated for one beyond the slot.
  */
-export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
+export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
   readonly plane: DataPlane;
-  readonly ticket: QueueTicket;
   transaction: Transaction;
   client: ExchangeClient | undefined = undefined;
   frontend: ProxyRuntime;
@@ -148,16 +101,10 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
   readonly #progress: RuleProgress = { next: 0 };
   readonly #timer: number;
   #server: Connection | undefined = undefined;
-  #hasSlot = false;
+  readonly #lease: ServerLease;
+  readonly #response: ResponseReader;
   /** Of the server's connection, when this request went out: whether it answered anything since. */
   #bytesBefore = -1;
-  #responseBuffer = NO_BUFFER;
-  #responseDone = false;
-  /** Bytes of a body with a length that are still to come; Infinity until the server closes. */
-  #left = 0;
-  readonly #chunked = new ChunkedDecoder();
-  #retries = 0;
-  #avoid = NONE;
   #sentRequest = false;
   #bodySent = 0;
   #isBuffering = false;
@@ -174,7 +121,8 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     this.plane = plane;
     this.frontend = this.backend = frontend;
     this.transaction = plane.takeTransaction();
-    this.ticket = createTicket(++tickets);
+    this.#lease = new ServerLease(plane, this);
+    this.#response = new ResponseReader(plane);
     this.#timer = plane.wheel.create(this);
   }
 
@@ -211,10 +159,10 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     this.#state = RULES;
     this.#step = STEP_BUFFER;
     this.#progress.next = 0;
-    this.#sentRequest = this.#responseDone = this.#closesServer = this.#isBuffering = false;
+    this.#sentRequest = this.#closesServer = this.#isBuffering = false;
+    this.#response.reset();
     this.#closing = this.#isLogged = false;
     this.#bodySent = 0;
-    this.#avoid = NONE;
     this.#server = undefined;
     this.#service = undefined;
     frontend.state.counters.countRequest(this.plane.now);
@@ -244,7 +192,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     this.requestDone = true;
     if (this.#isBuffering) this.#bufferedEnough();
     else if (this.#state === AWAITING) this.#setServerTimer();
-    else if (this.#state === RESPONDING && this.#responseDone) this.#finish();
+    else if (this.#state === RESPONDING && this.#response.isDone) this.#finish();
   }
 
   /** The request's body broke its coding: 400 where nothing was answered yet. */
@@ -257,16 +205,8 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
 
   /** The server was marked down, and its sessions are to end. */
   leaveServer(proxy: number, server: number): void {
-    if (this.#state === OVER || this.#state === IDLE || !this.#hasSlot) return;
+    if (this.#state === OVER || this.#state === IDLE || this.#lease.state === LEASE_NONE) return;
     if (this.backend.index === proxy && this.transaction.server === server) this.kill(CAUSE_DOWN);
-  }
-
-  /** Every server that it could have waited for is gone. */
-  unserved(): void {
-    if (this.#state !== QUEUEING) return;
-    this.plane.wheel.clear(this.#timer);
-    this.transaction.server = NONE;
-    this.#reply(503, CAUSE_SERVER_ABORT, PHASE_CONNECT);
   }
 
   /** The client is gone: nothing can be sent to it any more. `cause` is C or c. */
@@ -280,8 +220,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     const abort =
       (this.frontend.frontend as FrontendRuntime).abortOnClose ||
       this.backend.backend?.abortOnClose;
-    const unanswered =
-      this.#state === QUEUEING || this.#state === CONNECTING || this.#state === AWAITING;
+    const unanswered = this.#state === SEEKING || this.#state === AWAITING;
     if (!this.requestDone && this.#state !== TARPIT) this.clientGone(CAUSE_CLIENT_ABORT);
     else if (abort && unanswered) this.clientGone(CAUSE_CLIENT_ABORT);
   }
@@ -521,7 +460,6 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     const { backend } = this;
     const runtime = backend.backend;
     if (runtime === undefined) return;
-    this.#retries = runtime.retries;
     const { transaction } = this;
     const front = this.frontend.frontend as FrontendRuntime;
     if (
@@ -536,176 +474,53 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
       const { session } = transaction;
       if (session.lastBackend === this.backend.index) transaction.wantedServer = session.lastServer;
     }
-    this.#assign();
+    this.#state = SEEKING;
+    this.#lease.seek();
   }
 
-  #assign(): void {
-    const runtime = this.backend.backend;
-    if (runtime === undefined) return;
-    const { plane } = this;
-    const server = runtime.dispatcher.assign(this, this.#avoid, plane.now);
-    if (server >= 0) {
-      this.assigned(server);
-      return;
-    }
-    if (server === QUEUED) {
-      this.#state = QUEUEING;
-      const limit = this.backend.timeouts.queue;
-      const time = limit !== Number.POSITIVE_INFINITY ? limit : this.backend.timeouts.connect;
-      if (time !== Number.POSITIVE_INFINITY) plane.wheel.set(this.#timer, plane.now + time);
-      return;
-    }
-    this.transaction.server = NONE;
-    this.#reply(503, CAUSE_SERVER_ABORT, PHASE_CONNECT);
-  }
-
-  assigned(server: number): void {
-    const { plane, transaction, backend } = this;
-    plane.wheel.clear(this.#timer);
-    if (this.#avoid !== NONE && server !== this.#avoid) transaction.redispatched = true;
-    transaction.server = server;
-    transaction.session.lastBackend = backend.index;
-    transaction.session.lastServer = server;
-    this.#hasSlot = true;
-    if (transaction.times[TIME_QUEUED] === -1) transaction.times[TIME_QUEUED] = plane.now;
-    backend.state.counters.countServerSession(server, plane.now);
-    const row = backend.backendRow + 1 + server;
-    plane.statistics.add(row, stat.STAT_STOT, 1);
-    plane.statistics.add(row, stat.STAT_LBTOT, 1);
-    plane.statistics.set(row, stat.STAT_LASTSESS, plane.now);
-    this.#connect();
-  }
-
-  /** Takes an idle connection as far as `http-reuse` allows, else opens one. */
-  #connect(): void {
+  /** An idle connection, as far as `http-reuse` allows. */
+  takeIdle(server: number): Connection | undefined {
     const runtime = this.backend.backend;
     const client = this.client;
-    if (runtime === undefined || client === undefined) return;
-    const { plane, transaction } = this;
-    const pool = runtime.pools[transaction.server];
-    this.#state = CONNECTING;
-    let idle: Connection | undefined;
-    const isFirst = transaction.session.transactions <= 1;
+    if (runtime === undefined || client === undefined) return undefined;
     const own = client.ownServer;
     if (own !== undefined) {
       client.ownServer = undefined;
-      if (
-        own.isOpen &&
-        !own.isEnded &&
-        own.side === transaction.server &&
-        own.peer === this.backend.index
-      ) {
+      if (own.isOpen && !own.isEnded && own.side === server && own.peer === this.backend.index) {
         own.owner = this;
-        idle = own;
-      } else own.close();
-    }
-    if (
-      idle === undefined &&
-      pool !== undefined &&
-      this.#avoid === NONE &&
-      transaction.retries === 0
-    ) {
-      switch (runtime.reuse) {
-        case "never":
-          break;
-        case "safe":
-          if (!isFirst) idle = pool.take(this, false);
-          break;
-        case "aggressive":
-          idle = pool.take(this, isFirst);
-          break;
-        default:
-          idle = pool.take(this, false);
+        return own;
       }
+      own.close();
     }
-    if (idle !== undefined) {
-      this.#server = idle;
-      plane.statistics.add(this.backend.backendRow + 1 + transaction.server, stat.STAT_REUSE, 1);
-      plane.statistics.add(this.backend.backendRow, stat.STAT_REUSE, 1);
-      this.#ready();
-      return;
+    const pool = runtime.pools[server];
+    const isFirst = this.transaction.session.transactions <= 1;
+    switch (runtime.reuse) {
+      case "never":
+        return undefined;
+      case "safe":
+        return isFirst ? undefined : pool?.take(this, false);
+      case "aggressive":
+        return pool?.take(this, isFirst);
+      default:
+        return pool?.take(this, false);
     }
-    plane.statistics.add(this.backend.backendRow + 1 + transaction.server, stat.STAT_CONNECT, 1);
-    plane.statistics.add(this.backend.backendRow, stat.STAT_CONNECT, 1);
-    const connection = connectServer(plane, this.backend, transaction, this);
-    if (typeof connection === "number") {
-      this.#connectFailed(connection, CAUSE_RESOURCE);
-      return;
-    }
-    this.#server = connection;
-    const limit = this.backend.timeouts.connect;
-    if (limit !== Number.POSITIVE_INFINITY) plane.wheel.set(this.#timer, plane.now + limit);
   }
 
-  connected(_connection: Connection, result: number): void {
-    if (this.#state !== CONNECTING) return;
-    if (result < 0) {
-      this.#connectFailed(result, CAUSE_SERVER_ABORT);
-      return;
-    }
-    const { traffic } = this.plane;
-    if (traffic?.watchesSuccess) traffic.connected(this.backend.index, this.transaction.server);
-    this.#ready();
-  }
-
-  #connectFailed(_error: number, cause: number): void {
-    const { plane, transaction, backend } = this;
-    const runtime = backend.backend;
-    if (runtime === undefined) return;
-    if (cause !== CAUSE_RESOURCE) plane.traffic?.refused(backend.index, transaction.server);
-    plane.wheel.clear(this.#timer);
-    this.#dropServer();
-    const row = backend.backendRow + 1 + transaction.server;
-    if (!runtime.retryOn.connectionFailure || this.#retries <= 0) {
-      plane.statistics.add(row, stat.STAT_ECON, 1);
-      plane.statistics.add(backend.backendRow, stat.STAT_ECON, 1);
-      this.#reply(503, cause, PHASE_CONNECT);
-      return;
-    }
-    this.#retry(cause === CAUSE_SERVER_TIMEOUT);
-  }
-
-  /** Tries again: on the same server after a moment, or on another where `option redispatch` says so. */
-  #retry(atOnce: boolean): void {
-    const { plane, transaction, backend } = this;
-    const runtime = backend.backend;
-    if (runtime === undefined) return;
-    const server = transaction.server;
-    const row = backend.backendRow + 1 + server;
-    this.#retries--;
-    transaction.retries++;
-    this.#sentRequest = false;
-    if (redispatches(runtime.redispatch, transaction.retries, runtime.retries)) {
-      plane.statistics.add(row, stat.STAT_WREDIS, 1);
-      plane.statistics.add(backend.backendRow, stat.STAT_WREDIS, 1);
-      transaction.wantedServer = NONE;
-      this.#releaseSlot();
-      this.#avoid = server;
-      this.#assign();
-      return;
-    }
-    plane.statistics.add(row, stat.STAT_WRETR, 1);
-    plane.statistics.add(backend.backendRow, stat.STAT_WRETR, 1);
-    if (atOnce) {
-      this.#connect();
-      return;
-    }
-    this.#state = CONNECTING;
-    const limit = backend.timeouts.connect;
-    plane.wheel.set(this.#timer, plane.now + Math.min(RETRY_DELAY, limit));
+  leaseFailed(cause: number, phase: number): void {
+    this.#reply(503, cause, phase);
   }
 
   /** A connection stands: the request goes out. */
-  #ready(): void {
+  leased(server: Connection): void {
     const { plane, transaction } = this;
-    const server = this.#server as Connection;
+    server.owner = this;
+    this.#server = server;
     plane.wheel.clear(this.#timer);
     server.uses++;
     this.#bytesBefore = server.bytesIn;
     if (transaction.times[TIME_CONNECTED] === -1) transaction.times[TIME_CONNECTED] = plane.now;
     this.#state = AWAITING;
-    const head = transaction.response.head;
-    clearHead(head);
+    clearHead(transaction.response.head);
     if (!this.#sendRequest(server)) {
       this.#reply(500, CAUSE_PROXY, PHASE_REQUEST);
       return;
@@ -717,43 +532,15 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     else (this.client as ExchangeClient).readBody(this);
   }
 
-  /** Queues the head, and what was kept of the body. False when there is no room for a head built anew. */
+  /** Queues the head and what was kept of the body. False when there is no room. */
   #sendRequest(server: Connection): boolean {
-    const { slab } = this.plane;
-    const { request } = this.transaction;
-    const { head } = request;
-    if (this.backend.backend?.nameServer?.(this.transaction) === false) return false;
-    const closes = this.#closesAfter();
-    const upgrades = (head.flags & HEAD_UPGRADE) !== 0;
-    stripHopByHop(slab.bytes, head, upgrades);
-    const word = upgrades
-      ? CONNECTION_UPGRADE
-      : closes && !this.backend.backend?.pretendKeepalive
-        ? CONNECTION_CLOSE
-        : head.version === 10
-          ? CONNECTION_KEEP_ALIVE
-          : CONNECTION_SILENT;
-    if ((head.flags & HEAD_CHANGED) === 0 && word === CONNECTION_SILENT) {
-      slab.retain(this.requestBuffer);
-      server.queue(this.requestBuffer, head.start, request.bodyEnd);
-      this.#bodySent = request.bodyEnd - request.bodyStart;
-      return true;
-    }
-    const buffer = slab.take();
-    if (buffer === NO_BUFFER) return false;
-    const start = slab.offsetOf(buffer);
-    const end = writeRequestHead(slab.bytes, head, start, start + slab.smallSize, word);
-    if (end < 0) {
-      slab.release(buffer);
-      return false;
-    }
-    server.queue(buffer, start, end);
-    if (request.bodyEnd > request.bodyStart) {
-      slab.retain(this.requestBuffer);
-      server.queue(this.requestBuffer, request.bodyStart, request.bodyEnd);
-      this.#bodySent = request.bodyEnd - request.bodyStart;
-    }
-    return true;
+    const { transaction } = this;
+    const runtime = this.backend.backend;
+    if (runtime?.nameServer?.(transaction) === false) return false;
+    const closes = this.#closesAfter() && !runtime?.pretendKeepalive;
+    const { request } = transaction;
+    this.#bodySent = request.bodyEnd - request.bodyStart;
+    return queueRequest(this.plane, transaction, this.requestBuffer, server, closes);
   }
 
   /** Whether the connection to the server ends with this exchange. */
@@ -768,17 +555,17 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
   received(server: Connection): void {
     if (this.#state === AWAITING) this.#readHead(server);
     else if (this.#state === RESPONDING) this.#readResponse();
-    else if (this.#state === CONNECTING && server.isEnded) this.#serverFailed();
   }
 
   drained(): void {
     if (!this.requestDone && this.wantsBody) (this.client as ExchangeClient).readBody(this);
   }
 
-  failed(_server: Connection, error: number): void {
-    if (this.#state === CONNECTING) this.#connectFailed(error, CAUSE_SERVER_ABORT);
-    else this.#serverFailed();
+  failed(): void {
+    this.#serverFailed();
   }
+
+  connected(): void {}
 
   /** The server ended or broke off before its answer was whole. */
   #serverFailed(): void {
@@ -801,7 +588,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
       plane.traffic?.failed(backend.index, transaction.server, "Close from server (http)");
     this.#dropServer();
     if ((unseen || retryOn?.emptyResponse) && this.#canRepeat()) {
-      this.#retry(true);
+      this.#again();
       return;
     }
     plane.statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_ERESP, 1);
@@ -813,70 +600,39 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
   #canRepeat(): boolean {
     const { request } = this.transaction;
     return (
-      this.#retries > 0 &&
+      this.#lease.retries > 0 &&
       !this.transaction.retryDisabled &&
       this.requestDone &&
       this.#bodySent === request.bodyEnd - request.bodyStart
     );
   }
 
-  #readHead(server: Connection): void {
-    const { plane, transaction } = this;
-    const { slab } = plane;
-    const { head } = transaction.response;
-    for (;;) {
-      const buffer = server.takeInput();
-      if (buffer === NO_BUFFER) {
-        if (server.isEnded) this.#serverFailed();
-        return;
-      }
-      if (!this.#appendResponse(buffer)) {
-        this.#badResponse();
-        return;
-      }
-      const held = this.#responseBuffer;
-      const relaxed = this.backend.backend?.relaxed ?? false;
-      const start = slab.inStart[held] as number;
-      const end = slab.inEnd[held] as number;
-      const offset = parseResponseHead(slab.bytes, start, end, head, plane.maxFields, relaxed);
-      if (offset === INCOMPLETE) continue;
-      if (offset < 0 || frameResponse(slab.bytes, head, transaction.request.head.method) < 0) {
-        this.#badResponse();
-        return;
-      }
-      head.end = offset;
-      this.#responseBuffer = NO_BUFFER;
-      if (offset < end) {
-        slab.retain(held);
-        server.returnInput(held, offset, end);
-      }
-      if (head.status >= 100 && head.status < 200 && head.status !== 101) {
-        this.#informational(held);
-        continue;
-      }
-      this.#respond(server, held);
-      return;
-    }
+  /** Tries the whole exchange once more. */
+  #again(): void {
+    this.#state = SEEKING;
+    this.#sentRequest = false;
+    this.#lease.retry(true);
   }
 
-  /** A head that comes in pieces is gathered in one buffer. False when it does not fit. */
-  #appendResponse(buffer: number): boolean {
-    const { slab } = this.plane;
-    const held = this.#responseBuffer;
-    if (held === NO_BUFFER) {
-      this.#responseBuffer = buffer;
-      return true;
+  #readHead(server: Connection): void {
+    const { transaction } = this;
+    const { head } = transaction.response;
+    const reading = {
+      method: transaction.request.head.method,
+      relaxed: this.backend.backend?.relaxed ?? false,
+    };
+    for (;;) {
+      const buffer = this.#response.readHead(server, head, reading);
+      if (buffer === READ_BAD) this.#badResponse();
+      else if (buffer !== READ_MORE) {
+        if (head.status < 200 && head.status !== 101) {
+          this.#informational(buffer);
+          continue;
+        }
+        this.#respond(server, buffer);
+      } else if (server.isEnded) this.#serverFailed();
+      return;
     }
-    const start = slab.inStart[buffer] as number;
-    const size = (slab.inEnd[buffer] as number) - start;
-    const at = slab.inEnd[held] as number;
-    const fits = at + size <= slab.offsetOf(held) + slab.sizeOf(held);
-    if (fits) {
-      slab.bytes.copyWithin(at, start, start + size);
-      slab.inEnd[held] = at + size;
-    }
-    slab.release(buffer);
-    return fits;
   }
 
   #badResponse(): void {
@@ -885,7 +641,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     plane.statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_ERESP, 1);
     plane.statistics.add(backend.backendRow, stat.STAT_ERESP, 1);
     this.#dropServer();
-    if (backend.backend?.retryOn.junkResponse && this.#canRepeat()) this.#retry(true);
+    if (backend.backend?.retryOn.junkResponse && this.#canRepeat()) this.#again();
     else this.#reply(502, CAUSE_PROXY, PHASE_HEADERS);
   }
 
@@ -910,7 +666,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     if (backend.backend?.retryOn.statuses.has(head.status) && this.#canRepeat()) {
       plane.slab.release(buffer);
       this.#dropServer();
-      this.#retry(true);
+      this.#again();
       return;
     }
     transaction.hasResponse = true;
@@ -946,31 +702,15 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
       transaction.bytesOut = 0;
       this.#isLogged = true;
     }
-    this.#frame(head);
+    this.#response.frame(head, front.dropsTrailers);
+    if (this.#response.endsWithConnection()) this.#closesServer = true;
     const client = this.client as ExchangeClient;
     this.#state = RESPONDING;
     this.#closing =
-      !client.keepsAlive || this.#left === Number.POSITIVE_INFINITY || this.#stopsKeepAlive();
+      !client.keepsAlive || this.#response.endsWithConnection() || this.#stopsKeepAlive();
     client.respondHead(this, buffer, this.#closing);
-    if (this.#responseDone) this.#finish();
+    if (this.#response.isDone) this.#finish();
     else this.#readResponse();
-  }
-
-  /** Sets what of the body is to come. */
-  #frame(head: Head): void {
-    this.#left = 0;
-    this.#responseDone = false;
-    if (isBodiless(head)) this.#responseDone = true;
-    else if ((head.flags & HEAD_CHUNKED) !== 0) {
-      this.#chunked.reset();
-      this.#chunked.dropsTrailers = (this.frontend.frontend as FrontendRuntime).dropsTrailers;
-    } else if ((head.flags & HEAD_LENGTH) !== 0) {
-      this.#left = head.contentLength;
-      this.#responseDone = this.#left === 0;
-    } else {
-      this.#left = Number.POSITIVE_INFINITY;
-      this.#closesServer = true;
-    }
   }
 
   #stopsKeepAlive(): boolean {
@@ -1021,69 +761,44 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     const server = this.#server;
     const client = this.client;
     if (server === undefined || client === undefined) return;
-    const { slab } = this.plane;
+    const { plane } = this;
+    const { slab } = plane;
+    const response = this.#response;
     let moved = 0;
-    while (!this.#responseDone) {
+    while (!response.isDone) {
       const buffer = server.takeInput();
       if (buffer === NO_BUFFER) break;
       const start = slab.inStart[buffer] as number;
       const end = slab.inEnd[buffer] as number;
-      if (!this.#takeBody(server, buffer, start, end)) return;
+      const stop = response.take(server, buffer, start, end, this.#decodes());
+      if (stop < 0) {
+        slab.release(buffer);
+        this.#end(CAUSE_SERVER_ABORT, PHASE_DATA);
+        return;
+      }
+      client.respondBody(this, buffer, start, stop);
       moved += end - start;
     }
     client.flush();
-    if (this.#responseDone) {
+    if (response.isDone) {
       this.#finish();
       return;
     }
     if (server.isEnded) {
-      if (this.#left === Number.POSITIVE_INFINITY) {
-        this.#responseDone = true;
-        this.#finish();
-      } else this.#serverFailed();
+      if (response.endsWithConnection()) this.#finish();
+      else this.#serverFailed();
       return;
     }
     if (client.unsent > OUTPUT_LOW * 3) {
       server.pause();
-      this.plane.wheel.clear(this.#timer);
+      plane.wheel.clear(this.#timer);
       return;
     }
-    if (this.#left > LARGE_BODY)
-      server.resumeLarge(this.#left === Number.POSITIVE_INFINITY ? 0 : this.#left);
-    else if (moved >= LARGE_BODY && this.#left === 0) server.resumeLarge(0);
+    const { left } = response;
+    if (left > LARGE_BODY) server.resumeLarge(left === Number.POSITIVE_INFINITY ? 0 : left);
+    else if (moved >= LARGE_BODY && left === 0) server.resumeLarge(0);
     else server.resume();
     this.#setServerTimer();
-  }
-
-  /** Passes on one range of the body. False when the response turned out broken. */
-  #takeBody(server: Connection, buffer: number, start: number, end: number): boolean {
-    const { slab } = this.plane;
-    const client = this.client as ExchangeClient;
-    if ((this.transaction.response.head.flags & HEAD_CHUNKED) !== 0) {
-      const stop = this.#chunked.decode(slab.bytes, start, end, this.#decodes());
-      if (stop < 0) {
-        slab.release(buffer);
-        this.#end(CAUSE_SERVER_ABORT, PHASE_DATA);
-        return false;
-      }
-      this.#responseDone = this.#chunked.isDone;
-      const next = start + this.#chunked.consumed;
-      if (next < end) {
-        slab.retain(buffer);
-        server.returnInput(buffer, next, end);
-      }
-      client.respondBody(this, buffer, start, stop);
-      return true;
-    }
-    const size = Math.min(end - start, this.#left);
-    this.#left -= size;
-    if (this.#left === 0) this.#responseDone = true;
-    if (start + size < end) {
-      slab.retain(buffer);
-      server.returnInput(buffer, start + size, end);
-    }
-    client.respondBody(this, buffer, start, start + size);
-    return true;
   }
 
   /** Whether the client cannot take the chunked coding. */
@@ -1142,14 +857,6 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
         if (this.#isBuffering) this.#bufferedEnough();
         else this.#run();
         return;
-      case QUEUEING:
-        this.backend.backend?.dispatcher.cancel(this);
-        this.#reply(503, CAUSE_SERVER_TIMEOUT, PHASE_QUEUE);
-        return;
-      case CONNECTING:
-        if (this.#server === undefined) this.#connect();
-        else this.#connectFailed(-110, CAUSE_SERVER_TIMEOUT);
-        return;
       case AWAITING:
         this.#responseTimeout();
         return;
@@ -1165,7 +872,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     plane.statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_ERESP, 1);
     plane.statistics.add(backend.backendRow, stat.STAT_ERESP, 1);
     this.#dropServer();
-    if (backend.backend?.retryOn.responseTimeout && this.#canRepeat()) this.#retry(true);
+    if (backend.backend?.retryOn.responseTimeout && this.#canRepeat()) this.#again();
     else this.#reply(504, CAUSE_SERVER_TIMEOUT, PHASE_HEADERS);
   }
 
@@ -1245,7 +952,6 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
         client.respondBody(this, next, slab.offsetOf(next), slab.offsetOf(next) + part.length);
       }
     }
-    this.#responseDone = true;
     this.#closesServer = true;
     client.flush();
     this.#finish();
@@ -1300,7 +1006,7 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     if (this.#state === OVER) return;
     const wasTunnel = this.#state === TUNNELLING;
     this.#setEnd(cause, phase);
-    this.backend.backend?.dispatcher.cancel(this);
+    this.#lease.release();
     this.plane.wheel.clear(this.#timer);
     this.#dropServer();
     const client = this.client as ExchangeClient;
@@ -1325,10 +1031,8 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
 
   #phase(): number {
     switch (this.#state) {
-      case QUEUEING:
-        return PHASE_QUEUE;
-      case CONNECTING:
-        return PHASE_CONNECT;
+      case SEEKING:
+        return this.#lease.state === LEASE_QUEUED ? PHASE_QUEUE : PHASE_CONNECT;
       case AWAITING:
         return this.requestDone ? PHASE_HEADERS : PHASE_DATA;
       case RESPONDING:
@@ -1349,15 +1053,14 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     transaction.times[TIME_END] = plane.now;
     statisticsOfEnd(plane, transaction, frontend, backend);
     // The line counts the others, not the one that is over.
-    this.#releaseSlot();
+    this.#lease.release();
     if (transaction.backend !== NONE && backend.backend !== undefined) {
       backend.state.counters.addBackend(-1);
     }
     if (!this.#isLogged) {
       (frontend.frontend as FrontendRuntime).log?.write(transaction, plane.ring.wallTime);
     }
-    if (this.#responseBuffer !== NO_BUFFER) plane.slab.release(this.#responseBuffer);
-    this.#responseBuffer = NO_BUFFER;
+    this.#response.drop();
     if (this.requestBuffer !== NO_BUFFER) plane.slab.release(this.requestBuffer);
     this.requestBuffer = NO_BUFFER;
   }
@@ -1371,17 +1074,10 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     this.#isBuffering = false;
   }
 
-  #releaseSlot(): void {
-    if (!this.#hasSlot) return;
-    this.#hasSlot = false;
-    this.backend.backend?.dispatcher.release(this.transaction.server);
-  }
-
   #dropServer(): void {
     this.#server?.close();
     this.#server = undefined;
-    if (this.#responseBuffer !== NO_BUFFER) this.plane.slab.release(this.#responseBuffer);
-    this.#responseBuffer = NO_BUFFER;
+    this.#response.drop();
   }
 
   /** Ends at once: the process stops. */
@@ -1389,13 +1085,6 @@ export class Exchange implements ConnectionOwner, ServerWaiter, TimerOwner {
     if (this.#tunnel !== undefined) this.#tunnel.kill(cause);
     else this.clientGone(cause);
   }
-}
-
-/** Whether try number `tries` (from 1) goes to another server. HAProxy configuration manual §4.2, option redispatch. */
-function redispatches(option: number | undefined, tries: number, retries: number): boolean {
-  if (option === undefined) return false;
-  if (option < 0) return tries >= retries + 1 + option;
-  return option > 0 && tries % option === 0;
 }
 
 /** Whether asking twice is as good as once. RFC 9110 §9.2.2 */

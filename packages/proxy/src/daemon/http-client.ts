@@ -37,7 +37,8 @@ import {
 } from "../core/transaction.ts";
 import { type Connection, type ConnectionOwner, OUTPUT_LOW } from "./connection.ts";
 import type { ClientEnd, DataPlane, SessionHost } from "./data-plane.ts";
-import type { Exchange, ExchangeClient } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
+import type { ExchangeClient } from "./exchange-client.ts";
 import { statisticsOfEnd } from "./exchange-statistics.ts";
 import type { FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
 import type { TimerOwner } from "./timer-wheel.ts";
