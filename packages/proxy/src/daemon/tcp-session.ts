@@ -1,6 +1,5 @@
 import { NO_BUFFER } from "@ha/linux/ring";
 import { type RuleProgress, runRules, type Verdict } from "../core/rule/rule.ts";
-import { createTicket, type QueueTicket } from "../core/server/queue.ts";
 import * as stat from "../core/statistics.ts";
 import {
   CAUSE_CLIENT_ABORT,
@@ -8,9 +7,7 @@ import {
   CAUSE_KILLED,
   CAUSE_NONE,
   CAUSE_PROXY,
-  CAUSE_RESOURCE,
   CAUSE_SERVER_ABORT,
-  CAUSE_SERVER_TIMEOUT,
   NONE,
   PHASE_CONNECT,
   PHASE_DATA,
@@ -21,34 +18,26 @@ import {
   TIME_ACCEPT,
   TIME_CONNECTED,
   TIME_END,
-  TIME_QUEUED,
   type Transaction,
 } from "../core/transaction.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { ClientEnd, DataPlane, SessionHost } from "./data-plane.ts";
-import { QUEUED, type ServerWaiter } from "./dispatcher.ts";
 import { statisticsOfEnd } from "./exchange-statistics.ts";
 import type { BackendRuntime, FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
-import { connectServer } from "./server-connect.ts";
+import { LEASE_NONE, LEASE_QUEUED, type LeaseOwner, ServerLease } from "./server-lease.ts";
 import type { TimerOwner } from "./timer-wheel.ts";
 import { type ResponseInspection, Tunnel } from "./tunnel.ts";
 
 const INSPECTING = 0;
-const QUEUEING = 1;
-const CONNECTING = 2;
+/** For a server, and a connection to it: see the lease. */
+const SEEKING = 1;
 const TUNNELLING = 3;
 const OVER = 4;
 
-/** Between two tries on one server. HAProxy configuration manual §4.2, retries. */
-const RETRY_DELAY = 1_000;
-
-let tickets = 0;
-
 /** A connection of a `mode tcp` frontend: content rules, a server, and a tunnel until both sides have ended. */
-export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, ClientEnd {
+export class TcpSession implements ConnectionOwner, LeaseOwner, TimerOwner, ClientEnd {
   readonly connection: Connection;
   readonly transaction: Transaction;
-  readonly ticket: QueueTicket;
   readonly #plane: DataPlane;
   readonly #frontend: ProxyRuntime;
   readonly #host: SessionHost;
@@ -57,11 +46,8 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
   readonly #progress: RuleProgress = { next: 0 };
   #backend: ProxyRuntime;
   #state = INSPECTING;
-  #server: Connection | undefined = undefined;
-  #hasSlot = false;
+  readonly #lease: ServerLease;
   #isCounted = false;
-  #retries = 0;
-  #avoid = NONE;
   #inspectUntil = 0;
   #inBackend = false;
   #acceptedAt = 0;
@@ -80,7 +66,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     this.#host = host;
     this.session = session;
     this.#timer = plane.wheel.create(this);
-    this.ticket = createTicket(--tickets);
+    this.#lease = new ServerLease(plane, this);
     this.transaction = plane.takeTransaction();
     this.transaction.session = session;
     this.transaction.frontend = frontend.index;
@@ -108,16 +94,14 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
 
   /** The server was marked down, and its sessions are to end. */
   leaveServer(proxy: number, server: number): void {
-    if (!this.#hasSlot || this.#backend.index !== proxy || this.transaction.server !== server)
+    if (
+      this.#lease.state === LEASE_NONE ||
+      this.#backend.index !== proxy ||
+      this.transaction.server !== server
+    )
       return;
     if (this.#tunnel !== undefined) this.#tunnel.kill(CAUSE_DOWN);
     else this.#end(CAUSE_DOWN, this.#phase());
-  }
-
-  /** Every server that it could have waited for is gone. */
-  unserved(): void {
-    this.transaction.server = NONE;
-    this.#end(CAUSE_SERVER_ABORT, PHASE_CONNECT);
   }
 
   // ---- content rules ----
@@ -246,117 +230,37 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
 
   #dispatch(): void {
     const runtime = this.#backend.backend as BackendRuntime;
-    this.#retries = runtime.retries;
     runtime.persist?.(this.transaction);
-    this.#assign();
+    if (runtime.preferLastServer && this.transaction.wantedServer === NONE) {
+      const { lastBackend, lastServer } = this.session;
+      if (lastBackend === this.#backend.index) this.transaction.wantedServer = lastServer;
+    }
+    this.#state = SEEKING;
+    this.#lease.seek();
   }
 
-  #assign(): void {
-    const plane = this.#plane;
-    const runtime = this.#backend.backend as BackendRuntime;
-    const server = runtime.dispatcher.assign(this, this.#avoid, plane.now);
-    if (server >= 0) {
-      this.assigned(server);
-      return;
-    }
-    if (server === QUEUED) {
-      this.#state = QUEUEING;
-      const { queue, connect } = this.#backend.timeouts;
-      const limit = queue !== Number.POSITIVE_INFINITY ? queue : connect;
-      if (limit !== Number.POSITIVE_INFINITY) plane.wheel.set(this.#timer, plane.now + limit);
-      return;
-    }
-    this.transaction.server = NONE;
-    this.#end(CAUSE_SERVER_ABORT, PHASE_CONNECT);
+  /** The backend that was chosen: what the lease looks at. */
+  get backend(): ProxyRuntime {
+    return this.#backend;
   }
 
-  assigned(server: number): void {
-    const plane = this.#plane;
-    const { transaction } = this;
-    plane.wheel.clear(this.#timer);
-    this.#hasSlot = true;
-    if (this.#avoid !== NONE && server !== this.#avoid) transaction.redispatched = true;
-    transaction.server = server;
-    if (transaction.times[TIME_QUEUED] === -1) transaction.times[TIME_QUEUED] = plane.now;
-    this.#backend.state.counters.countServerSession(server, plane.now);
-    const row = this.#backend.backendRow + 1 + server;
-    plane.statistics.add(row, stat.STAT_STOT, 1);
-    plane.statistics.add(row, stat.STAT_LBTOT, 1);
-    plane.statistics.set(row, stat.STAT_LASTSESS, plane.now);
-    this.#connect();
+  takeIdle(): undefined {
+    return undefined;
   }
 
-  #connect(): void {
-    const plane = this.#plane;
-    this.#state = CONNECTING;
-    plane.statistics.add(this.#backend.backendRow, stat.STAT_CONNECT, 1);
-    const connection = connectServer(plane, this.#backend, this.transaction, this);
-    if (typeof connection === "number") {
-      this.#connectFailed(CAUSE_RESOURCE);
-      return;
-    }
-    this.#server = connection;
-    const limit = this.#backend.timeouts.connect;
-    if (limit !== Number.POSITIVE_INFINITY) plane.wheel.set(this.#timer, plane.now + limit);
+  leased(server: Connection): void {
+    this.transaction.times[TIME_CONNECTED] = this.#plane.now;
+    this.#openTunnel(server);
   }
 
-  connected(_connection: Connection, result: number): void {
-    if (this.#state !== CONNECTING) return;
-    if (result < 0) {
-      this.#connectFailed(CAUSE_SERVER_ABORT);
-      return;
-    }
-    const plane = this.#plane;
-    plane.wheel.clear(this.#timer);
-    this.transaction.times[TIME_CONNECTED] = plane.now;
-    const { traffic } = plane;
-    if (traffic?.watchesSuccess) traffic.connected(this.#backend.index, this.transaction.server);
-    this.#openTunnel(this.#server as Connection);
-  }
-
-  #connectFailed(cause: number): void {
-    const plane = this.#plane;
-    const { transaction } = this;
-    const backend = this.#backend;
-    const runtime = backend.backend as BackendRuntime;
-    const row = backend.backendRow + 1 + transaction.server;
-    if (cause !== CAUSE_RESOURCE) plane.traffic?.refused(backend.index, transaction.server);
-    plane.wheel.clear(this.#timer);
-    this.#server?.close();
-    this.#server = undefined;
-    if (this.#retries <= 0) {
-      plane.statistics.add(row, stat.STAT_ECON, 1);
-      plane.statistics.add(backend.backendRow, stat.STAT_ECON, 1);
-      this.#end(cause, PHASE_CONNECT);
-      return;
-    }
-    this.#retries--;
-    transaction.retries++;
-    const { redispatch } = runtime;
-    const elsewhere =
-      redispatch !== undefined &&
-      (redispatch < 0
-        ? transaction.retries >= runtime.retries + 1 + redispatch
-        : redispatch > 0 && transaction.retries % redispatch === 0);
-    plane.statistics.add(backend.backendRow, elsewhere ? stat.STAT_WREDIS : stat.STAT_WRETR, 1);
-    plane.statistics.add(row, elsewhere ? stat.STAT_WREDIS : stat.STAT_WRETR, 1);
-    if (elsewhere) {
-      transaction.wantedServer = NONE;
-      this.#avoid = transaction.server;
-      this.#releaseSlot();
-      this.#assign();
-    } else if (cause === CAUSE_SERVER_TIMEOUT) this.#connect();
-    else {
-      const delay = Math.min(RETRY_DELAY, backend.timeouts.connect);
-      plane.wheel.set(this.#timer, plane.now + delay);
-    }
+  leaseFailed(cause: number, phase: number): void {
+    this.#end(cause, phase);
   }
 
   #openTunnel(server: Connection): void {
     const plane = this.#plane;
     const { transaction, connection } = this;
     this.#state = TUNNELLING;
-    this.#server = undefined;
     const front = this.#frontend.timeouts;
     const back = this.#backend.timeouts;
     this.#tunnel = new Tunnel(
@@ -374,7 +278,9 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
         this.#tunnel = undefined;
         transaction.bytesIn = connection.bytesIn;
         transaction.bytesOut = connection.bytesOut;
-        this.#end(cause, cause === CAUSE_NONE ? PHASE_NONE : PHASE_DATA);
+        // What the server's state ended has no phase. Observed: haproxy 2.6.12.
+        const hasPhase = cause !== CAUSE_NONE && cause !== CAUSE_DOWN;
+        this.#end(cause, hasPhase ? PHASE_DATA : PHASE_NONE);
       },
       this.#responseInspection(),
     );
@@ -411,47 +317,31 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
   // ---- events before the tunnel ----
 
   received(connection: Connection): void {
-    if (connection !== this.connection) {
-      if (connection.isEnded && this.#state === CONNECTING) this.#connectFailed(CAUSE_SERVER_ABORT);
-      return;
-    }
     if (this.#state === INSPECTING) this.#inspect();
     else if (connection.isEnded && !connection.hasInput && this.#state !== OVER) {
       const abort = (this.#frontend.frontend as FrontendRuntime).abortOnClose;
-      if (abort || this.#backend.backend?.abortOnClose)
+      if (abort || this.#backend.backend?.abortOnClose) {
         this.#end(CAUSE_CLIENT_ABORT, this.#phase());
+      }
     }
   }
 
   drained(): void {}
 
-  failed(connection: Connection): void {
-    if (connection === this.connection) this.#end(CAUSE_CLIENT_ABORT, this.#phase());
-    else this.#connectFailed(CAUSE_SERVER_ABORT);
+  failed(): void {
+    this.#end(CAUSE_CLIENT_ABORT, this.#phase());
   }
 
+  connected(): void {}
+
   timedOut(): void {
-    switch (this.#state) {
-      case INSPECTING:
-        this.#inspect();
-        return;
-      case QUEUEING:
-        this.#end(CAUSE_SERVER_TIMEOUT, PHASE_QUEUE);
-        return;
-      case CONNECTING:
-        if (this.#server === undefined) this.#connect();
-        else this.#connectFailed(CAUSE_SERVER_TIMEOUT);
-    }
+    if (this.#state === INSPECTING) this.#inspect();
   }
 
   #phase(): number {
-    return this.#state === QUEUEING
-      ? PHASE_QUEUE
-      : this.#state === CONNECTING
-        ? PHASE_CONNECT
-        : this.#state === TUNNELLING
-          ? PHASE_DATA
-          : PHASE_REQUEST;
+    if (this.#state === TUNNELLING) return PHASE_DATA;
+    if (this.#state !== SEEKING) return PHASE_REQUEST;
+    return this.#lease.state === LEASE_QUEUED ? PHASE_QUEUE : PHASE_CONNECT;
   }
 
   #end(cause: number, phase: number, reset = false): void {
@@ -465,9 +355,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     transaction.phase = phase;
     transaction.times[TIME_END] = transaction.now = plane.now;
     if (transaction.bytesIn === 0) transaction.bytesIn = this.connection.bytesIn;
-    backend.backend?.dispatcher.cancel(this);
-    this.#server?.close();
-    this.#server = undefined;
+    this.#lease.release();
     if (cause === CAUSE_CLIENT_ABORT)
       plane.statistics.add(this.#frontend.frontendRow, stat.STAT_CLI_ABRT, 1);
     if (cause === CAUSE_SERVER_ABORT && phase === PHASE_DATA) {
@@ -475,7 +363,6 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     }
     statisticsOfEnd(plane, transaction, this.#frontend, backend);
     // The line counts the others, not the one that is over.
-    this.#releaseSlot();
     this.#leaveBackend();
     const isNull =
       front.dontLogNull && this.connection.bytesIn === 0 && transaction.server === NONE;
@@ -489,7 +376,7 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
   #leave(): void {
     const plane = this.#plane;
     this.#state = OVER;
-    this.#releaseSlot();
+    this.#lease.destroy();
     this.#leaveBackend();
     plane.wheel.destroy(this.#timer);
     plane.giveTransaction(this.transaction);
@@ -500,11 +387,5 @@ export class TcpSession implements ConnectionOwner, ServerWaiter, TimerOwner, Cl
     if (!this.#isCounted) return;
     this.#isCounted = false;
     this.#backend.state.counters.addBackend(-1);
-  }
-
-  #releaseSlot(): void {
-    if (!this.#hasSlot) return;
-    this.#hasSlot = false;
-    (this.#backend.backend as BackendRuntime).dispatcher.release(this.transaction.server);
   }
 }

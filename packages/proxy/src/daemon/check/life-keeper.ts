@@ -325,13 +325,13 @@ export class LifeKeeper implements ServerLifeControl {
       ? this.#ports.redistribute(proxy, index)
       : 0;
     for (const action of actions) {
+      if (action.type !== "log") continue;
+      const facts = this.#facts(life, requeued);
+      this.#ports.log(proxy, healthLine(action.change, before, life.state, facts, cause));
+    }
+    this.#noteBackend(life, hadServer, now);
+    for (const action of actions) {
       switch (action.type) {
-        case "log":
-          this.#ports.log(
-            proxy,
-            healthLine(action.change, before, life.state, this.#facts(life, requeued), cause),
-          );
-          break;
         case "shutdown-sessions":
           this.#ports.shutdownSessions(proxy, index);
           break;
@@ -352,7 +352,6 @@ export class LifeKeeper implements ServerLifeControl {
           break;
       }
     }
-    this.#noteBackend(life, hadServer, now);
   }
 
   #facts(life: Life, requeued: number): HealthLineFacts {
