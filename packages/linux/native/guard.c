@@ -48,6 +48,8 @@
 #include <sys/wait.h>
 
 static const int64_t START_LIMIT = 30 * 1000000;
+/* See `patience`. */
+static const int64_t IDLE_LIMIT = 10 * 1000000;
 static const int64_t KILL_WAIT = 500000;
 
 struct guard guard = {.channel = CHANNEL, .pidfd = -1, .signals = -1, .restart_at = INT64_MAX,
@@ -292,11 +294,18 @@ static void hear_signals(int64_t time) {
 
 static int64_t earliest(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/*
+ * Silence after which the daemon counts as hung. One that holds nothing, a backup, endangers nobody soon: to kill it when
+ * a busy host makes it slow would take the pair's other half away just when it is needed.
+ */
+static int64_t patience(void) {
+  if (!guard.greeted) return START_LIMIT;
+  return guard.routers == NULL && guard.heartbeat < IDLE_LIMIT ? IDLE_LIMIT : guard.heartbeat;
+}
+
 static int64_t next_event(void) {
   int64_t next = guard.restart_at;
-  if (guard.channel >= 0 && guard.heartbeat > 0) {
-    next = earliest(next, guard.last_beat + (guard.greeted ? guard.heartbeat : START_LIMIT));
-  }
+  if (guard.channel >= 0 && guard.heartbeat > 0) next = earliest(next, guard.last_beat + patience());
   for (struct router *router = guard.routers; router != NULL; router = router->next) {
     if (router->deadline == NEVER) continue;
     next = earliest(next, router->deadline);
@@ -373,9 +382,8 @@ int main(void) {
     hear_signals(time);
     if (guard.channel >= 0 && (!connected || daemon_is_dead())) {
       orphaned(time, false);
-    } else if (guard.channel >= 0 && guard.heartbeat > 0) {
-      int64_t limit = guard.greeted ? guard.heartbeat : START_LIMIT;
-      if (time - guard.last_beat >= limit) orphaned(time, true);
+    } else if (guard.channel >= 0 && guard.heartbeat > 0 && time - guard.last_beat >= patience()) {
+      orphaned(time, true);
     }
     if (guard.channel >= 0 && guard.greeted) guard.orphaned = false;
     if (time >= guard.restart_at && guard.words[0] != NULL) start_daemon(time);
