@@ -31,8 +31,6 @@ export interface Fault {
   readonly address?: string;
   /** Whether the gain needs a peer of ours; else it is the same beside keepalived. */
   readonly needsOwnPeer?: boolean;
-  /** Why ours does not do it yet: the test skips and says so, the benchmark shows it as it is. */
-  readonly open?: string;
   /** Programs beside those of the lab. */
   readonly programs?: readonly string[];
   readonly run: (pair: Pair, kinds: Pairing) => Promise<FaultFigures>;

@@ -9,7 +9,7 @@ import { networkFaults } from "./network-faults.ts";
 
 describe("faults", { concurrency: 5 }, () => {
   for (const fault of [...daemonFaults, ...networkFaults]) {
-    const { claim, run, holds, needsOwnPeer = false, open, ...options } = fault;
+    const { claim, run, holds, needsOwnPeer = false, ...options } = fault;
     // The tested daemon stands on lb1 in the pairings.
     const only = pairings().filter(
       ({ lb1, lb2 }) => lb1 === "vrrpd" && (!needsOwnPeer || lb2 === "vrrpd"),

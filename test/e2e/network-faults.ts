@@ -121,7 +121,6 @@ export const networkFaults: readonly Fault[] = [
   {
     title: "a genuine priority-0 advert replayed",
     claim: "a replayed farewell of the living master moves nothing",
-    open: "a master cannot answer what it never hears: its kernel drops what has an address of the host as its source",
     programs: ["socat"],
     run: async (pair, kinds) => {
       await startPair(pair, kinds, ...PAIR);

@@ -47,18 +47,16 @@ export function scenario(
     only = pairings(),
     timeoutMs = 90_000,
     programs = [],
-    skip: reason,
     ...options
   }: PairOptions & {
     only?: readonly Pairing[];
     timeoutMs?: number;
     programs?: readonly string[];
-    skip?: string | undefined;
   } = {},
 ): void {
   for (const kinds of only) {
     const needed = kinds.lb1 === "keepalived" || kinds.lb2 === "keepalived" ? ["keepalived"] : [];
-    const skip = reason ?? missing(...needed, ...programs);
+    const skip = missing(...needed, ...programs);
     test(`${kinds.lb1} and ${kinds.lb2}: ${claim}`, { skip, timeout: timeoutMs }, async () => {
       const pair = await Pair.open(options);
       try {
