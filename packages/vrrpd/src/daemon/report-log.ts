@@ -39,17 +39,18 @@ export function reportLines(report: Report, context: ReportContext): readonly Re
   switch (report.type) {
     case "state":
       return stateLines(report, context, line);
-    case "leaving":
+    case "leaving": {
+      const wait = toMilliseconds(report.waitAtMost);
       return [
-        line(
-          "info",
-          `sent 0 priority, keeping the addresses until another master is heard (at most ${toMilliseconds(report.waitAtMost)} ms)`,
-          { cause: report.cause },
-        ),
+        report.cause === "resign"
+          ? line("detail", `another master is heard: letting go in ${wait} ms`)
+          : line(
+              "info",
+              `sent 0 priority, keeping the addresses until another master is heard (at most ${wait} ms)`,
+              { cause: report.cause },
+            ),
       ];
-    // `left` says it, once the addresses are gone.
-    case "winner-heard":
-      return [];
+    }
     case "left":
       return [
         report.winner === undefined
