@@ -51,6 +51,9 @@ export function reportLines(report: Report, context: ReportContext): readonly Re
             ),
       ];
     }
+    // `left` says it, once the addresses are gone.
+    case "winner-heard":
+      return [];
     case "left":
       return [
         report.winner === undefined
