@@ -89,6 +89,8 @@ function problemOf(specifier: string, path: string, part: Part): string | undefi
     // A daemon and the core of its own program are one package.
     if (part.name.endsWith("/daemon") && target.startsWith(part.folder.replace(/daemon$/, "core/")))
       return undefined;
+    // A test beside a core may look at what the daemon of the same package makes of it.
+    if (test && target.startsWith(`${part.folder.replace(/(core|daemon)$/, "")}`)) return undefined;
     // Sample configurations and captures.
     if (test && target.startsWith("test/")) return undefined;
     return `${part.name} may not import '${target}'`;

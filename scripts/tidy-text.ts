@@ -17,7 +17,7 @@ const EMPTY_NAMES = new Set(["utils", "util", "helpers", "helper", "types", "com
 function checkName({ path }: SourceFile): Finding[] {
   const findings: Finding[] = [];
   if (/\.(ts|c|h|mjs)$/.test(path)) {
-    const name = basename(path).replace(/(\.(test|property|contract|d))*\.[a-z]+$/, "");
+    const name = basename(path).replace(/(\.(test|property|contract|fuzz|d))*\.[a-z]+$/, "");
     if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name))
       findings.push({ path, line: 0, message: "file names are kebab-case" });
     if (EMPTY_NAMES.has(name))
