@@ -161,9 +161,9 @@ static void orphaned(int64_t time, bool hung) {
   int status = 0;
   bool gives_up = guard.words[0] == NULL;
   if (guard.own_child && guard.daemon > 0 && waitpid(guard.daemon, &status, WNOHANG) == guard.daemon && !hung) {
-    /* What a start would only repeat: fatal error, configuration, permission. */
+    /* What a start would only repeat: fatal error, configuration (also when the file is gone), permission. */
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-    gives_up = gives_up || code == 1 || code == 2 || code == 4;
+    gives_up = gives_up || code == 1 || code == 2 || code == 4 || code == 6;
     /* Asked to stop before it could listen to that: no crash. */
     gives_up = gives_up || (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
   }

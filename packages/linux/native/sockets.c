@@ -291,7 +291,11 @@ static napi_value door_bpf_program_load(napi_env env, napi_callback_info info) {
     attributes.log_size = (uint32_t)log.length;
     attributes.log_level = 1;
   }
-  return outcome(env, bpf(BPF_PROG_LOAD, &attributes));
+  /* The verifier gives up with EAGAIN when a signal waits for the process, as happens on a busy host. */
+  long result;
+  for (int attempt = 0; (result = bpf(BPF_PROG_LOAD, &attributes)) < 0 && errno == EAGAIN && attempt < 20; attempt++) {
+  }
+  return outcome(env, result);
 }
 
 /* bpfMapLookup(fd, key, value) -> 0 */
