@@ -1,4 +1,11 @@
 export {
+  connectUnix,
+  type DescriptorMessage,
+  receiveDescriptors,
+  sendDescriptors,
+  socketPair,
+} from "./descriptor-passing.ts";
+export {
   type Executor,
   openRing,
   Ring,
@@ -40,5 +47,6 @@ export {
   shutdownStream,
   socketName,
   socketNameRoom,
+  waitingConnections,
   writeNow,
 } from "./stream-socket.ts";

@@ -64,6 +64,9 @@ const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
 const TCP_DEFER_ACCEPT = 9;
+const TCP_INFO = 11;
+/** Where `tcpi_unacked` stands: of a listening socket it is the length of its accept queue. */
+const TCP_INFO_UNACKED = 24;
 const TCP_QUICKACK = 12;
 const TCP_CONGESTION = 13;
 const TCP_USER_TIMEOUT = 18;
@@ -198,6 +201,13 @@ export function shutdownStream(fd: number, how: 0 | 1 | 2): number {
 /** A descriptor opened before us: made non-blocking and not to be inherited further. 0 or a negated errno. */
 export function adoptDescriptor(fd: number): number {
   return ringDoor().prepare(fd);
+}
+
+/** How many connections wait to be accepted on a listening TCP socket; 0 for others. tcp(7), TCP_INFO */
+export function waitingConnections(fd: number): number {
+  const info = new Uint8Array(TCP_INFO_UNACKED + 4);
+  if (ringDoor().getOption(fd, SOL_TCP, TCP_INFO, info) < info.length) return 0;
+  return new DataView(info.buffer).getUint32(TCP_INFO_UNACKED, true);
 }
 
 /** Closes at once; for descriptors that no ring has operations on. */

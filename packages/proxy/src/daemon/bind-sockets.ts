@@ -14,17 +14,23 @@ export interface BoundSocket {
   readonly fd: number;
 }
 
+/** Sockets that outlive a process, as `bindAll` meets them. */
+export interface SocketSource {
+  reuse?(bind: Bind): number | undefined;
+  bound?(bind: Bind, fd: number): void;
+}
+
 /**
  * Binds every socket of every frontend, or says which could not be: undefined then. HAProxy's words: observed,
  * 2.6.12.
  *
- * @param reuse Descriptors that an older process handed over, by the bind's text: taken instead of binding.
+ * @param held Where sockets that are there already come from: taken instead of binding. It hears of new ones.
  */
 export function bindAll(
   config: Config,
   maxconn: number,
   report: StartReport,
-  reuse: ReadonlyMap<string, number> = new Map(),
+  held: SocketSource = {},
 ): readonly BoundSocket[] | undefined {
   const sockets: BoundSocket[] = [];
   let failed = false;
@@ -32,8 +38,10 @@ export function bindAll(
     if (frontend === undefined || proxy.disabled) continue;
     for (const [number, bind] of frontend.binds.entries()) {
       const backlog = bind.backlog ?? frontend.backlog ?? frontend.maxconn ?? maxconn;
-      const fd = reuse.get(bind.text) ?? bindOne(bind, backlog);
+      const known = held.reuse?.(bind);
+      const fd = known ?? bindOne(bind, backlog);
       if (typeof fd === "number") {
+        if (known === undefined) held.bound?.(bind, fd);
         sockets.push({ frontend: index, bind: number, fd });
         continue;
       }

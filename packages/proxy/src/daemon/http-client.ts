@@ -170,10 +170,17 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     }
   }
 
-  /** The process stops: an idle connection closes (unless `idle-close-on-response`), a busy one after its answer. */
+  /**
+   * The process stops: every connection ends with its next answer, which says so. An idle one is not cut, since its
+   * client's next request may be under way; its timeout bounds the wait, and without one it closes now.
+   * Differs from HAProxy, which needs `option idle-close-on-response` for that.
+   */
   stopSoon(): void {
+    if (this.#state !== WAITING) return;
+    const { client, httpKeepAlive, httpRequest } = this.#frontend.timeouts;
+    const bound = Math.min(client, httpKeepAlive, httpRequest);
     const idles = this.#frontend.frontend?.config.options.on.has("idle-close-on-response");
-    if (this.#state === WAITING && !idles) this.#close(false);
+    if (bound === Number.POSITIVE_INFINITY && !idles) this.#close(false);
   }
 
   kill(): void {

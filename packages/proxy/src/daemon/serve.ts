@@ -1,4 +1,4 @@
-import { unlinkSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { micros } from "@ha/base";
 import { type Executor, raiseDescriptorLimit } from "@ha/linux/ring";
@@ -7,15 +7,20 @@ import type { SourceFile } from "../core/config/preprocess.ts";
 import { SharedLives } from "../core/stats/shared-lives.ts";
 import { standingLives } from "../core/stats/standing-lives.ts";
 import { isInBackground, startInBackground, tellReady } from "./background.ts";
-import { bindAll } from "./bind-sockets.ts";
+import type { BoundSocket } from "./bind-sockets.ts";
 import { type Checks, openChecks } from "./check/checks.ts";
 import type { CommandLine } from "./cli.ts";
 import { changeFolder, loadConfiguration, readSources, reportLoaded } from "./config-check.ts";
 import { bytesOf, configText } from "./config-text.ts";
+import { handleEnding } from "./ending.ts";
+import { signalOld, takeOverSockets } from "./handover.ts";
+import { HeldSockets } from "./held-sockets.ts";
+import type { CheckedConfiguration } from "./master.ts";
+import { connectMaster } from "./master-link.ts";
 import { dropPrivileges } from "./privileges.ts";
 import { bindApiSockets } from "./runtime-api/api-sockets.ts";
 import { sharedStateOf } from "./runtime-build.ts";
-import { StartReport } from "./start-report.ts";
+import { StartReport, writeAll } from "./start-report.ts";
 import { openRuntimeApi } from "./stats/open-runtime-api.ts";
 import { descriptorLimit, type ProcessFacts, type StatsShare } from "./stats/stats-view.ts";
 import { ThreadGroup } from "./thread-group.ts";
@@ -27,49 +32,113 @@ import { createWorker, statisticsBytes, type Worker } from "./worker.ts";
  */
 export async function serve(command: CommandLine): Promise<void> {
   const report = new StartReport(command.quiet);
-  if (!changeFolder(command, report)) return exitWith(1);
-  const files = readSources(command, report);
-  if (files === undefined) return exitWith(1);
-  const loaded = await loadConfiguration(command, files);
-  if (!reportLoaded(loaded, command, report) || loaded.config === undefined) return exitWith(1);
-  const { config } = loaded;
-  for (const { at, feature } of config.later) {
-    report.say(
-      "ALERT",
-      `config : [${at.file}:${at.line}] : ${feature} is not served yet by lbproxy.`,
-    );
+  const master = await connectMaster();
+  const checked =
+    master === undefined
+      ? await prepare(command, report)
+      : await readGiven(command, master.start.files);
+  if (checked === undefined) return exitWith(1);
+  const { config, files, maxconn } = checked;
+  const held = master === undefined ? new HeldSockets(takeOverSockets(command, report)) : undefined;
+  if (master === undefined && (command.masterWorker || config.global.masterWorker)) {
+    const { runMaster } = await import("./master.ts");
+    return runMaster({
+      command,
+      first: checked,
+      report,
+      sockets: held ?? new HeldSockets(),
+      read: (again) => readConfiguration(command, again),
+      inherited: inheritedDescriptors,
+    });
   }
-  if (config.later.length > 0) return exitWith(1);
-  const wantsBackground =
-    command.daemon || (config.global.daemon && !command.foreground && !command.debug);
-  if (wantsBackground && !isInBackground()) {
-    process.exit(await startInBackground(inheritedDescriptors(config)));
-  }
-
-  const maxconn = processLimit(command, config);
-  const sockets = bindAll(config, maxconn, report);
+  const sockets = master?.start.sockets ?? held?.prepare(config, maxconn, report);
   if (sockets === undefined) return exitWith(1);
+  held?.keep(new Set(sockets.map(({ fd }) => fd)));
+  const serving = await startThreads(command, config, files, maxconn, sockets, report);
+  if (serving === undefined) return exitWith(1);
   const apiSockets = bindApiSockets(config);
   if ("refusal" in apiSockets) {
     report.say("ALERT", apiSockets.refusal);
     return exitWith(1);
   }
-  const serving = await startThreads(command, config, files, maxconn, sockets, report);
-  if (serving === undefined) return exitWith(1);
-  const pidfile = command.pidfile ?? config.global.pidfile;
+  const pidfile = master === undefined ? (command.pidfile ?? config.global.pidfile) : undefined;
   if (pidfile !== undefined) writeFileSync(bytesOf(configText(pidfile)), `${process.pid}\n`);
   const refused = dropPrivileges(config.global);
   if (refused !== undefined) {
     report.say("ALERT", `[haproxy.main()] ${refused}`);
     process.exit(1);
   }
-  handleSignals(serving, config, () => cleanUp(config, pidfile));
+  const ending = handleEnding({ ...serving, config, pidfile, hasMaster: master !== undefined });
   serving.worker.start();
   serving.threads.order("start");
   serving.checks.start();
-  openRuntimeApi({ ...serving, config, sockets: apiSockets, startupLog: () => report.lines.join("") });
+  const api = openRuntimeApi({
+    ...serving,
+    config,
+    sockets: apiSockets,
+    startupLog: () => report.lines.join(""),
+  });
+  master?.listen({
+    softStop: (retired) => {
+      api.close();
+      ending.softStop(retired);
+    },
+    client: (socket) => api.accept(socket),
+  });
+  master?.said(report.lines);
+  master?.ready();
+  if (master !== undefined) return;
   signalOld(command);
   tellReady();
+}
+
+/** In a process that a user has started: the files, read and checked, in the background if that is wanted. */
+async function prepare(
+  command: CommandLine,
+  report: StartReport,
+): Promise<CheckedConfiguration | undefined> {
+  if (!changeFolder(command, report)) return undefined;
+  const checked = await readConfiguration(command, report);
+  if (checked === undefined) return undefined;
+  const { global } = checked.config;
+  const wantsBackground =
+    command.daemon || (global.daemon && !command.foreground && !command.debug);
+  if (wantsBackground && !isInBackground()) {
+    process.exit(await startInBackground(inheritedDescriptors(checked.config)));
+  }
+  return checked;
+}
+
+/** In a worker: what its master has checked, and told of. */
+async function readGiven(
+  command: CommandLine,
+  files: readonly SourceFile[],
+): Promise<CheckedConfiguration | undefined> {
+  const silent = new StartReport(true);
+  const checked = await readConfiguration(command, silent, files);
+  if (checked === undefined) writeAll(2, bytesOf(silent.lines.join("")));
+  return checked;
+}
+
+/** Says everything there is to say of the files; undefined when they cannot be served. */
+async function readConfiguration(
+  command: CommandLine,
+  report: StartReport,
+  given?: readonly SourceFile[],
+): Promise<CheckedConfiguration | undefined> {
+  const files = given ?? readSources(command, report);
+  if (files === undefined) return undefined;
+  const loaded = await loadConfiguration(command, files);
+  const { config } = loaded;
+  if (!reportLoaded(loaded, command, report) || config === undefined) return undefined;
+  for (const { at, feature } of config.later) {
+    report.say(
+      "ALERT",
+      `config : [${at.file}:${at.line}] : ${feature} is not served yet by lbproxy.`,
+    );
+  }
+  if (config.later.length > 0) return undefined;
+  return { config, files, maxconn: processLimit(command, config) };
 }
 
 /** The threads of a serving process: the first is this very one. */
@@ -85,7 +154,7 @@ async function startThreads(
   config: Config,
   files: readonly SourceFile[],
   maxconn: number,
-  sockets: NonNullable<ReturnType<typeof bindAll>>,
+  sockets: readonly BoundSocket[],
   report: StartReport,
 ): Promise<ServingProcess | undefined> {
   const limits = { maxconn, connections: new Int32Array(new SharedArrayBuffer(8)) };
@@ -169,19 +238,6 @@ function processFacts(
   };
 }
 
-/** `-sf` and `-st`: the processes that this one replaces. */
-function signalOld({ finish, terminate }: CommandLine): void {
-  const signal = (pid: number, name: NodeJS.Signals) => {
-    try {
-      process.kill(pid, name);
-    } catch {
-      // It is gone already.
-    }
-  };
-  for (const pid of finish) signal(pid, "SIGUSR1");
-  for (const pid of terminate) signal(pid, "SIGTERM");
-}
-
 /** `fd@N` of all binds. */
 function inheritedDescriptors(config: Config): number[] {
   const binds = [...config.frontends.flatMap(({ binds }) => binds), ...config.global.stats.sockets];
@@ -214,59 +270,6 @@ export function executorFor(command: CommandLine): Executor | "auto" {
   const forced = process.env["LBPROXY_EXECUTOR"];
   if (forced === "epoll" || forced === "io_uring") return forced;
   return command.without.has("epoll") ? "io_uring" : "auto";
-}
-
-/** INT and TERM end at once, USR1 lets sessions finish (`hard-stop-after` at most). HAProxy management guide §4. */
-function handleSignals(
-  { worker, threads }: ServingProcess,
-  config: Config,
-  cleanUpFiles: () => void,
-): void {
-  const end = (status: number) => {
-    cleanUpFiles();
-    process.exit(status);
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      worker.kill();
-      threads.order("kill");
-      // The connections' resets and closes still go through the ring.
-      setTimeout(() => end(0), 20);
-    });
-  }
-  process.on("SIGUSR1", () => {
-    if (worker.plane.isStopping) return;
-    worker.softStop();
-    threads.order("soft stop");
-    const { hardStopAfter } = config.global;
-    if (hardStopAfter !== undefined) {
-      setTimeout(() => {
-        worker.kill();
-        threads.order("kill");
-        setTimeout(() => end(0), 20);
-      }, hardStopAfter / 1000);
-    }
-    const poll = setInterval(() => {
-      if (!worker.isDrained || !threads.isDrained) return;
-      clearInterval(poll);
-      end(0);
-    }, 20);
-  });
-  process.on("SIGPIPE", () => {});
-}
-
-function cleanUp(config: Config, pidfile: string | undefined): void {
-  const paths = config.frontends.flatMap(({ binds }) =>
-    binds.flatMap(({ address }) => (address.kind === "unix" ? [bytesOf(address.path)] : [])),
-  );
-  if (pidfile !== undefined) paths.push(bytesOf(configText(pidfile)));
-  for (const path of paths) {
-    try {
-      unlinkSync(path);
-    } catch {
-      // Somebody else removed it, or it is outside the chroot.
-    }
-  }
 }
 
 /** `nbthread`: the given number, or one for each CPU we may use. */

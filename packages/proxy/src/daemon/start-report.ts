@@ -30,6 +30,11 @@ export class StartReport {
     this.#write(level, text);
   }
 
+  /** A line of everyday life: nobody needs to be told who speaks. */
+  plain(level: "NOTICE" | "WARNING", text: string): void {
+    this.#write(level, text);
+  }
+
   /** What was found in a configuration. */
   findings(findings: readonly Finding[]): void {
     for (const finding of findings)

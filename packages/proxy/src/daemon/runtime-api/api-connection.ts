@@ -8,6 +8,8 @@ export interface ApiConnectionOptions {
   /** Milliseconds. */
   readonly timeout: number;
   readonly severity: "none" | "number" | "string";
+  /** `expose-fd listeners`: gives the listening sockets to this client, in answer to `_getsocks`. */
+  readonly handOver?: () => void;
 }
 
 /**
@@ -19,6 +21,7 @@ export class ApiConnection {
   readonly #socket: Socket;
   readonly #commands: readonly Command[];
   readonly #process: ProcessControl;
+  readonly #handOver: (() => void) | undefined;
   readonly state: ConnectionState;
   #input = "";
   #ended = false;
@@ -35,6 +38,7 @@ export class ApiConnection {
     this.#socket = socket;
     this.#commands = commands;
     this.#process = process;
+    this.#handOver = options.handOver;
     this.state = {
       level: options.level,
       isInteractive: false,
@@ -105,6 +109,10 @@ export class ApiConnection {
       }
       this.#awaiting = undefined;
       await this.#run(awaiting.commands, awaiting.lines.map((text) => `${text}\n`).join(""));
+      return;
+    }
+    if (line === "_getsocks" && this.#handOver !== undefined) {
+      this.#handOver();
       return;
     }
     const commands = parseLine(line);

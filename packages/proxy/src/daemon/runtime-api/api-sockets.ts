@@ -1,10 +1,11 @@
 import { renameSync, unlinkSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { formatAddress } from "@ha/base";
 import type { Bind } from "../../core/config/bind-model.ts";
 import type { Config } from "../../core/config/model.ts";
 import { bindOne } from "../bind-sockets.ts";
 import { bytesOf } from "../config-text.ts";
+import { giveSockets } from "../handover.ts";
 import { ApiConnection } from "./api-connection.ts";
 import type { Command, ProcessControl } from "./command.ts";
 
@@ -69,23 +70,39 @@ export class RuntimeApi {
 
   listen({ bind, fd }: BoundApiSocket): void {
     const { stats } = this.#process.config.global;
-    const server = createServer({ allowHalfOpen: true }, (socket) => {
-      this.#count();
-      new ApiConnection(socket, this.#commands, this.#process, {
-        level: bind.level,
-        timeout: stats.timeout / 1000,
-        severity: bind.severityOutput,
-      });
-    });
+    const server = createServer({ allowHalfOpen: true }, (socket) => this.accept(socket, bind));
     server.maxConnections = stats.maxconn;
     server.listen({ fd });
     this.#servers.push(server);
+  }
+
+  /** Serves one client. Without a `bind` it is one of the master's CLI, which may do everything. */
+  accept(socket: Socket, bind?: Bind): void {
+    this.#count();
+    socket.allowHalfOpen = true;
+    const { listeners, config } = this.#process;
+    new ApiConnection(socket, this.#commands, this.#process, {
+      level: bind?.level ?? "admin",
+      timeout: config.global.stats.timeout / 1000,
+      severity: bind?.severityOutput ?? "none",
+      ...(bind?.exposeFdListeners ? { handOver: () => handOver(socket, listeners) } : {}),
+    });
   }
 
   /** Accepts no more clients. */
   close(): void {
     for (const server of this.#servers) server.close();
   }
+}
+
+/** `_getsocks`: the listening sockets go to the process that is to follow us. */
+function handOver(
+  socket: Socket,
+  listeners: readonly { readonly fd: number; readonly device: string }[],
+): void {
+  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd: number } };
+  // Node has no name of its own for a socket's descriptor.
+  if (handle !== undefined && handle.fd >= 0) giveSockets(handle.fd, listeners);
 }
 
 /** As `show cli sockets` writes it. */

@@ -73,6 +73,8 @@ export interface ProcessControl {
     readonly fd: number;
     readonly frontend: string;
     readonly text: string;
+    /** The interface that it is bound to; "" for any. */
+    readonly device: string;
   }[];
   /** What was said on the terminal at start. */
   readonly startupLog: string;

@@ -56,6 +56,7 @@ export function openRuntimeApi(options: {
       fd: listener.fd,
       frontend: frontendOf(worker, listener.bind),
       text: listener.bind.text,
+      device: listener.bind.interface ?? "",
     })),
     get startupLog() {
       return options.startupLog();
