@@ -110,6 +110,8 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
   #isBuffering = false;
   #bufferTarget = 0;
   #service: Service | undefined = undefined;
+  /** Answers of services so far. */
+  #served = 0;
   #closesServer = false;
   #closing = false;
   /** `option logasap` wrote the line already. */
@@ -167,6 +169,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     this.#service = undefined;
     frontend.state.counters.countRequest(this.plane.now);
     this.plane.statistics.add(frontend.frontendRow, stat.STAT_REQ_TOT, 1);
+    this.plane.statistics.add(frontend.frontendRow, stat.STAT_SCUR, 1);
     (frontend.frontend as FrontendRuntime).captureRequest?.(transaction);
     this.#run();
   }
@@ -326,6 +329,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
         this.#serve(verdict.name);
         return false;
       case "internal-error":
+        statistics.add(row, stat.STAT_EINT, 1);
         this.#reply(500, CAUSE_PROXY, PHASE_REQUEST);
         return false;
       default:
@@ -366,12 +370,15 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
 
   #serveBy(service: Service): void {
     this.#service = service;
+    const before = this.#served;
     if (service.needsBody(this.transaction) && this.#bufferBody(0, Number.POSITIVE_INFINITY))
       return;
-    this.#answerByService(service);
+    // A body that was all here has had its answer.
+    if (this.#served === before) this.#answerByService(service);
   }
 
   #answerByService(service: Service): void {
+    this.#served++;
     this.plane.statistics.add(this.frontend.frontendRow, stat.STAT_INTERCEPTED, 1);
     this.transaction.reply = { status: 200, message: service.answer(this.transaction) };
     this.#reply(200, CAUSE_LOCAL, PHASE_REQUEST);
@@ -1012,8 +1019,12 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     const client = this.client as ExchangeClient;
     if (cause === CAUSE_CLIENT_ABORT) {
       this.plane.statistics.add(this.frontend.frontendRow, stat.STAT_CLI_ABRT, 1);
-      if (this.transaction.backend !== NONE) {
+      const { backend, server } = this.transaction;
+      if (backend !== NONE) {
         this.plane.statistics.add(this.backend.backendRow, stat.STAT_CLI_ABRT, 1);
+        if (server !== NONE) {
+          this.plane.statistics.add(this.backend.backendRow + 1 + server, stat.STAT_CLI_ABRT, 1);
+        }
       }
     }
     this.#complete();
@@ -1051,6 +1062,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     this.#state = OVER;
     transaction.now = plane.now;
     transaction.times[TIME_END] = plane.now;
+    plane.statistics.add(frontend.frontendRow, stat.STAT_SCUR, -1);
     statisticsOfEnd(plane, transaction, frontend, backend);
     // The line counts the others, not the one that is over.
     this.#lease.release();

@@ -28,8 +28,12 @@ export interface ProxyRuntime {
   /** `monitor-uri`'s bytes, and whether a `monitor fail` rule holds. */
   readonly monitorUri: Uint8Array | undefined;
   readonly monitorFails: ((transaction: Transaction) => boolean) | undefined;
-  /** Answers `stats uri` requests; undefined when the proxy has no stats page. */
-  readonly statsPage: Service | undefined;
+  /** Answers `stats uri` requests; undefined when the proxy has no stats page. Set when statistics are there. */
+  statsPage: Service | undefined;
+  /** `stats admin`: whether the page may change anything. */
+  readonly statsAdmin: ((transaction: Transaction) => boolean) | undefined;
+  /** `stats http-request`. */
+  readonly statsRules: readonly Rule[];
 }
 
 /** Something that answers requests in place of a server: the stats page, a `use-service`. */

@@ -219,6 +219,8 @@ class ProxyBuilder {
       monitorUri: frontend?.monitorUri === undefined ? undefined : asciiBytes(frontend.monitorUri),
       monitorFails: compileAnyOf(rules["monitor fail"], "monitor fail", this.#context),
       statsPage: undefined,
+      statsAdmin: compileAnyOf(rules["stats admin"], "stats admin", this.#context),
+      statsRules: compileRules("http-request", rules["stats http-request"], this.#context),
     };
   }
 

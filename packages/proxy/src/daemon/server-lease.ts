@@ -130,6 +130,7 @@ export class ServerLease implements ServerWaiter, TimerOwner, ConnectionOwner {
     const row = backend.backendRow + 1 + server;
     plane.statistics.add(row, stat.STAT_STOT, 1);
     plane.statistics.add(row, stat.STAT_LBTOT, 1);
+    plane.statistics.add(backend.backendRow, stat.STAT_LBTOT, 1);
     plane.statistics.set(row, stat.STAT_LASTSESS, plane.now);
     this.#connect();
   }

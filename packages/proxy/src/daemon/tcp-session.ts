@@ -356,10 +356,12 @@ export class TcpSession implements ConnectionOwner, LeaseOwner, TimerOwner, Clie
     transaction.times[TIME_END] = transaction.now = plane.now;
     if (transaction.bytesIn === 0) transaction.bytesIn = this.connection.bytesIn;
     this.#lease.release();
-    if (cause === CAUSE_CLIENT_ABORT)
+    if (cause === CAUSE_CLIENT_ABORT) {
       plane.statistics.add(this.#frontend.frontendRow, stat.STAT_CLI_ABRT, 1);
+      countAbort(plane, backend, transaction, stat.STAT_CLI_ABRT);
+    }
     if (cause === CAUSE_SERVER_ABORT && phase === PHASE_DATA) {
-      plane.statistics.add(backend.backendRow, stat.STAT_SRV_ABRT, 1);
+      countAbort(plane, backend, transaction, stat.STAT_SRV_ABRT);
     }
     statisticsOfEnd(plane, transaction, this.#frontend, backend);
     // The line counts the others, not the one that is over.
@@ -388,4 +390,16 @@ export class TcpSession implements ConnectionOwner, LeaseOwner, TimerOwner, Clie
     this.#isCounted = false;
     this.#backend.state.counters.addBackend(-1);
   }
+}
+
+/** For the backend and the server that had the session, as far as it came. */
+function countAbort(
+  { statistics }: DataPlane,
+  { backendRow }: ProxyRuntime,
+  { backend, server }: Transaction,
+  field: number,
+): void {
+  if (backend === NONE) return;
+  statistics.add(backendRow, field, 1);
+  if (server !== NONE) statistics.add(backendRow + 1 + server, field, 1);
 }

@@ -44,7 +44,7 @@ function latinOf(text: string): string {
 }
 
 /** Takes as long whatever differs. */
-function sameText(expected: string, given: string): boolean {
+export function sameText(expected: string, given: string): boolean {
   let difference = expected.length ^ given.length;
   for (let i = 0; i < given.length; i++) {
     difference |=

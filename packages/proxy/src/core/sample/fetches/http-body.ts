@@ -59,7 +59,7 @@ export const BODY_FETCHES: readonly FetchKeyword[] = [
         return refuse(context, token, `unable to find userlist '${name?.text}'`);
       const check = createUserCheck(list, context.world.ports.digests);
       return (t, sample) => {
-        const given = credentials(t);
+        const given = basicCredentials(t);
         return setBool(
           sample,
           given !== undefined && check(given.user, given.password) !== undefined,
@@ -81,7 +81,7 @@ export const BODY_FETCHES: readonly FetchKeyword[] = [
         return refuse(context, token, `unable to find userlist '${name?.text}'`);
       const check = createUserCheck(list, context.world.ports.digests);
       return (t, sample) => {
-        const given = credentials(t);
+        const given = basicCredentials(t);
         const groups = given === undefined ? undefined : check(given.user, given.password);
         const group = groups?.[sample.cursor];
         if (groups === undefined || group === undefined) return false;
@@ -97,14 +97,14 @@ export const BODY_FETCHES: readonly FetchKeyword[] = [
     "http_auth_user",
     STR,
     "The user of Basic credentials.",
-    () => (t, sample) => textOf(sample, credentials(t)?.user),
+    () => (t, sample) => textOf(sample, basicCredentials(t)?.user),
   ),
   plain(
     { layer: "request head", source: SOURCE },
     "http_auth_pass",
     STR,
     "The password of Basic credentials.",
-    () => (t, sample) => textOf(sample, credentials(t)?.password),
+    () => (t, sample) => textOf(sample, basicCredentials(t)?.password),
   ),
   plain(
     { layer: "request head", source: SOURCE },
@@ -193,7 +193,8 @@ function authorization(t: Transaction, field?: FieldName): Authorization | undef
   return match === null ? undefined : { scheme: match[1] as string, rest: match[2] as string };
 }
 
-function credentials(t: Transaction): { user: string; password: string } | undefined {
+/** User and password of Basic credentials; undefined when there are none. RFC 7617 */
+export function basicCredentials(t: Transaction): { user: string; password: string } | undefined {
   const given = authorization(t);
   if (given === undefined || given.scheme.toLowerCase() !== "basic") return undefined;
   const decoded = decodeBase64(encodeBytes(given.rest), 0, given.rest.length, false);
