@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { connect as connectTcp, type NetConnectOpts, type Socket } from "node:net";
-import { type ConnectionOptions, connect as connectTls, type SecureVersion } from "node:tls";
+import type { ConnectionOptions, SecureVersion } from "node:tls";
 import { formatAddress } from "@ha/base";
 import type { CheckScope, CheckStep, ConnectStep } from "../../core/check/check-plan.ts";
 import type { CheckCommand, CheckPhase, CheckRun, Finding } from "../../core/check/check-run.ts";
@@ -149,7 +150,7 @@ export class CheckSocket {
     this.#phase = "handshake";
     this.#hasTalked = true;
     socket.removeAllListeners("error");
-    const secure = connectTls({ ...options, socket });
+    const secure = loadTls().connect({ ...options, socket });
     this.#socket = secure;
     secure.on("error", (error) => this.#failed(error));
     secure.once("secureConnect", () => {
@@ -301,6 +302,7 @@ function fileOnce(path: string): Buffer {
 export function readTlsFiles(server: Server, steps: readonly CheckStep[]): string[] {
   const needed = steps.some((step) => step.type === "connect" && tlsNeeded(step, server));
   if (!needed) return [];
+  loadTls();
   const paths = [server.tls?.caFile, server.tls?.certificate?.path];
   return paths.flatMap((path) => {
     if (path === undefined) return [];
@@ -315,4 +317,12 @@ export function readTlsFiles(server: Server, steps: readonly CheckStep[]): strin
 
 function tlsNeeded(step: ConnectStep, server: Server): boolean {
   return step.ssl || (step.byServer && (server.check?.ssl ?? server.tls !== undefined));
+}
+
+let tls: typeof import("node:tls") | undefined;
+
+/** Node's TLS, loaded when a check needs it: most configurations have none, and it costs time and memory at the start. */
+function loadTls(): typeof import("node:tls") {
+  tls ??= createRequire(import.meta.url)("node:tls") as typeof import("node:tls");
+  return tls;
 }
