@@ -1,4 +1,4 @@
-import { createRequire } from "node:module";
+import { loadNative } from "./socket-door.ts";
 
 /** What `native/ring.c` gives: memory to share and a step to make. Kept in one place, so that it is typed once. */
 export interface RingDoor {
@@ -63,8 +63,8 @@ export interface SocketDoor {
 
 let loaded: (RingDoor & SocketDoor) | undefined;
 
-/** Loads `ring.node`, once a thread. Throws when it was not built (`npm run build`). */
+/** Loads `ring.node`, once a thread. Throws `SystemError` when it was not built (`npm run build`). */
 export function ringDoor(): RingDoor & SocketDoor {
-  loaded ??= createRequire(import.meta.url)("../native/build/ring.node") as RingDoor & SocketDoor;
+  loaded ??= loadNative<RingDoor & SocketDoor>("ring.node");
   return loaded;
 }

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
+import { dirname, join } from "node:path";
 import { SystemError, systemError } from "./system-error.ts";
 
 /** What `native/sockets.c` exports. Numbers below zero are error numbers. */
@@ -46,20 +46,20 @@ export function nativeSockets(): NativeSockets {
 
 /** Loads one of the modules that `native/build.mjs` makes. Throws `SystemError` that says how to build it. */
 export function loadNative<T>(name: string): T {
-  const path = nativePath(name);
   try {
-    return createRequire(import.meta.url)(path) as T;
+    return createRequire(import.meta.url)(nativePath(name)) as T;
   } catch (error) {
-    throw new SystemError(`load ${path}`, "ENOENT", {
+    throw new SystemError(`load ${name}`, "ENOENT", {
       detail: `native module missing or broken; run: node packages/linux/native/build.mjs`,
       cause: error,
     });
   }
 }
 
-/** Where an artefact of `native/build.mjs` is, seen from `dist` (and from `src`). */
+/** Where an artefact of `native/build.mjs` is. By the package's name, since this file may run from a bundle elsewhere. */
 export function nativePath(name: string): string {
-  return fileURLToPath(new URL(`../native/build/${name}`, import.meta.url));
+  const manifest = createRequire(import.meta.url).resolve("@ha/linux/package.json");
+  return join(dirname(manifest), "native/build", name);
 }
 
 /** Messages of one receive call, in memory that every call uses anew. */

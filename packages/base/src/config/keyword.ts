@@ -1,7 +1,8 @@
-import { z } from "zod";
+// By name from the small edition: what is not named here, 64 languages among it, then stays out of a bundle.
+import { custom, NEVER, pipe, transform, type ZodMiniType } from "zod/mini";
 
 /** Turns the words after a keyword into its value. */
-export type Schema<T> = z.ZodType<T, readonly string[]>;
+export type Schema<T> = ZodMiniType<T, readonly string[]>;
 
 /**
  * One entry of a keyword table. Reader, checks, reference page, dump and "did you mean" all derive from it, so that a
@@ -33,17 +34,16 @@ export type Values<Table> = {
 export function reader<T>(
   read: (words: readonly string[], problem: (message: string) => undefined) => T | undefined,
 ): Schema<T> {
-  return z
-    .custom<readonly string[]>((words) => Array.isArray(words))
-    .transform((words, context): T => {
-      const value = read(words, (message) => {
-        context.addIssue({ code: "custom", message });
-        return undefined;
-      });
+  return pipe(
+    custom<readonly string[]>((words) => Array.isArray(words)),
+    transform((words: readonly string[], context): T => {
+      const problem = (message: string): undefined => {
+        context.issues.push({ code: "custom", message, input: words });
+      };
+      const value = read(words, problem);
       if (value !== undefined) return value;
-      if (context.issues.length === 0) {
-        context.addIssue({ code: "custom", message: "is not understood" });
-      }
-      return z.NEVER;
-    });
+      if (context.issues.length === 0) problem("is not understood");
+      return NEVER;
+    }),
+  );
 }
