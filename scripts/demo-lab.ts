@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import process from "node:process";
 import { Daemon, type DaemonKind } from "../test/support/daemon.ts";
 import { Holders } from "../test/support/holders.ts";
 import { Lan } from "../test/support/lan.ts";
@@ -63,6 +64,11 @@ export class DemoLab {
   stopDaemon(side: Side): void {
     this.#marks.set(side, "stopped");
     this.#daemon(side).signal("SIGTERM");
+  }
+
+  /** The process that speaks VRRP, and not the one that started it or guards it. */
+  killSpeaker(side: Side): void {
+    process.kill(this.#daemon(side).speaker(), "SIGKILL");
   }
 
   async killDaemon(side: Side): Promise<void> {

@@ -38,6 +38,11 @@ const STEPS: readonly Step[] = [
   },
   { title: "The daemon on lb1 is started", act: (lab) => lab.startDaemon("lb1"), holder: "lb1" },
   {
+    title: "The daemon on lb1 is killed (kill -9); its supervisor lives",
+    act: (lab) => lab.killSpeaker("lb1"),
+    holder: "lb1",
+  },
+  {
     title: "Every process of the daemon on lb1 is killed (SIGKILL)",
     act: (lab) => lab.killDaemon("lb1"),
     holder: "lb2",
