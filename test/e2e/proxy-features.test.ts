@@ -218,7 +218,10 @@ function same(
   name: string,
   frontend: string,
   talks: readonly Pieces[],
-  options: { quiet?: number; without?: readonly ("logs" | "requests" | "connections")[] } = {},
+  options: {
+    quiet?: number;
+    without?: readonly ("logs" | "requests" | "connections" | "answers")[];
+  } = {},
 ): void {
   test(name, { skip }, async () => {
     const [theirs, ours] = [
@@ -261,6 +264,23 @@ same(
   "rules",
   [["HEAD /return HTTP/1.1\r\nHost: example\r\n\r\n"]],
   { without: ["logs"] },
+);
+const CHUNKS = (size: number) =>
+  `${`1f40\r\n${"c".repeat(8_000)}\r\n`.repeat(size / 8_000)}0\r\n\r\n`;
+same("a body larger than the buffer is passed on whole after it was waited for", "rules", [
+  [POST("/body", "l".repeat(60_000)), 150, POST("/body", "short")],
+]);
+same(
+  "a chunked body larger than the buffer is passed on whole after it was waited for",
+  "rules",
+  [
+    [
+      `POST /body HTTP/1.1\r\nHost: example\r\nTransfer-Encoding: chunked\r\n\r\n${CHUNKS(48_000)}`,
+      150,
+      GET("/after"),
+    ],
+  ],
+  { without: ["answers"] },
 );
 same("a cookie is inserted", "rules", [[GET("/other/1")]]);
 same("a cookie leads to its server", "rules", [[GET("/other/1", "Cookie: SRV=cb\r\n")]]);

@@ -384,12 +384,17 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
   }
 
   returnBody(buffer: number, start: number, end: number): void {
-    // Decoded once already: it is given again as it is.
-    this.#returned += end - start;
-    this.connection.returnInput(buffer, start, end);
+    this.#kept = buffer;
+    this.#keptStart = start;
+    this.#keptEnd = end;
   }
 
-  #returned = 0;
+  /** Body bytes that were read (and decoded) already, and had no room: they come first when there is some. */
+  #kept = NO_BUFFER;
+  #keptStart = 0;
+  #keptEnd = 0;
+  /** Nothing of the body is behind the kept bytes. */
+  #endsWithKept = false;
   #pumping = false;
 
   #pumpBody(): void {
@@ -399,6 +404,11 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     const { slab } = plane;
     this.#pumping = true;
     while (exchange.wantsBody) {
+      if (this.#kept !== NO_BUFFER) {
+        if (this.#passKept(exchange)) continue;
+        this.#pumping = false;
+        return;
+      }
       const buffer = connection.takeInput();
       if (buffer === NO_BUFFER) break;
       if (
@@ -427,6 +437,24 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     this.#setClientTimer();
   }
 
+  /** Passes on what was kept. False when the exchange is over because of it. */
+  #passKept(exchange: Exchange): boolean {
+    const buffer = this.#kept;
+    this.#kept = NO_BUFFER;
+    exchange.requestBody(buffer, this.#keptStart, this.#keptEnd);
+    if (this.#kept === NO_BUFFER && this.#endsWithKept) {
+      this.#endsWithKept = false;
+      exchange.requestEnd();
+    }
+    return this.#exchange === exchange;
+  }
+
+  /** The body was read to its end. */
+  #endBody(exchange: Exchange): void {
+    if (this.#kept !== NO_BUFFER) this.#endsWithKept = true;
+    else exchange.requestEnd();
+  }
+
   /** Passes on one range. False when the exchange is over because of it. */
   #passBody(exchange: Exchange, buffer: number, start: number, end: number): boolean {
     const { plane, connection } = this;
@@ -441,7 +469,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
       }
       transaction.bytesIn += size;
       exchange.requestBody(buffer, start, start + size);
-      if (this.#left === 0) exchange.requestEnd();
+      if (this.#left === 0) this.#endBody(exchange);
       return this.#exchange === exchange;
     }
     const decoder = this.#decoder as ChunkedDecoder;
@@ -460,7 +488,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     }
     transaction.bytesIn += decoder.consumed;
     exchange.requestBody(buffer, start, stop);
-    if (decoder.isDone) exchange.requestEnd();
+    if (decoder.isDone) this.#endBody(exchange);
     return this.#exchange === exchange;
   }
 
@@ -525,6 +553,8 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
   respondEnd(exchange: Exchange, closing: boolean): void {
     const { plane, connection } = this;
     const isSending = !exchange.requestDone || connection.hasInput;
+    // An answer that came before the body was passed on: what was kept of it goes nowhere.
+    this.#dropHeld();
     this.#exchange = undefined;
     plane.giveExchange(exchange);
     this.#idleSince = plane.now;
@@ -691,6 +721,9 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
   #dropHeld(): void {
     if (this.#held !== NO_BUFFER) this.plane.slab.release(this.#held);
     this.#held = NO_BUFFER;
+    if (this.#kept !== NO_BUFFER) this.plane.slab.release(this.#kept);
+    this.#kept = NO_BUFFER;
+    this.#endsWithKept = false;
   }
 
   #close(reset: boolean): void {
