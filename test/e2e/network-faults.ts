@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type AdvertPlan, advertFrame, bogusAdverts } from "../support/advert-frame.ts";
+import { type AdvertPlan, advertFrame, bogusAdverts, claimFrame } from "../support/advert-frame.ts";
 import { announces } from "../support/frame.ts";
 import { Injector } from "../support/injector.ts";
 import { keepalivedConf } from "../support/keepalived-conf.ts";
@@ -168,6 +168,29 @@ export const networkFaults: readonly Fault[] = [
         (more["takeover after"] ?? Number.NaN) <= limit + 300,
         `takeover after ${more["takeover after"]} ms`,
       );
+    },
+  },
+  {
+    title: "another host claims the address by ARP",
+    claim: "a second holder that announces itself is told of in the log",
+    programs: ["socat"],
+    run: async (pair, kinds) => {
+      await startPair(pair, kinds);
+      return injecting(pair, async (injector) => {
+        const since = now();
+        for (let i = 0; i < 5; i++) {
+          injector.send(claimFrame(VIRTUAL_ADDRESS));
+          await sleep(300);
+        }
+        const told = pair
+          .daemon("lb1")
+          .log.find(({ time, text }) => time >= since && /split brain/i.test(text));
+        const after = told === undefined ? Number.POSITIVE_INFINITY : (told.time - since) / 1000;
+        return figures(pair, since, { "told after": after });
+      });
+    },
+    holds: ({ more }) => {
+      assert.ok((more["told after"] ?? Number.NaN) <= 2000, "the log tells of the other holder");
     },
   },
   {

@@ -93,6 +93,16 @@ function ipv4(
   return packet;
 }
 
+/** A gratuitous ARP request of a stranger: "this address is mine". */
+export function claimFrame(address: string, source = "02:00:00:00:00:66"): Uint8Array {
+  const hardware = source.split(":").map((byte) => Number.parseInt(byte, 16));
+  const own = octets(address);
+  return Uint8Array.from([
+    ...[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, ...hardware, 0x08, 0x06],
+    ...[0, 1, 8, 0, 6, 4, 0, 1, ...hardware, ...own, 0, 0, 0, 0, 0, 0, ...own],
+  ]);
+}
+
 /** The bytes of an address of either family. */
 function octets(address: string): number[] {
   if (!address.includes(":")) return address.split(".").map(Number);

@@ -1,0 +1,385 @@
+import { strict as assert } from "node:assert";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { type HttpLoad, startHttpLoad } from "../support/http-load.ts";
+import {
+  ask,
+  childrenOf,
+  listenerInode,
+  ProxyFolder,
+  type Started,
+  tryConnect,
+  until,
+} from "../support/lbproxy.ts";
+import { freePort, lacksHaproxy, pause } from "../support/proxy-pair.ts";
+
+// Goal: whatever happens to configurations and workers, no client is refused, and none that was accepted is reset.
+// Method: clients that count every request that is not answered, while the proxy is reloaded, replaced, and killed.
+
+/** Requests of each load; the long form is `LBPROXY_RELOAD_REQUESTS=200000`. */
+const REQUESTS = Number(process.env["LBPROXY_RELOAD_REQUESTS"] ?? 20_000);
+const BODY = "hello";
+
+function configuration(port: number, options: { global?: string; frontend?: string } = {}): string {
+  return `global
+  nbthread 2
+  hard-stop-after 20s
+${options.global ?? ""}
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 10s
+  timeout server 10s
+frontend www
+  bind 127.0.0.1:${port}
+${options.frontend ?? ""}
+  http-request return status 200 content-type text/plain string "${BODY}"
+`;
+}
+
+async function inFolder(body: (folder: ProxyFolder, port: number) => Promise<void>): Promise<void> {
+  const folder = new ProxyFolder();
+  try {
+    await body(folder, await freePort());
+  } finally {
+    await folder.close();
+  }
+}
+
+function load(port: number, requests = REQUESTS): HttpLoad {
+  return startHttpLoad({
+    port,
+    keepAlive: 6,
+    idling: { clients: 6, milliseconds: 30 },
+    closing: 6,
+    requests,
+    body: BODY,
+  });
+}
+
+const serves = (port: number) =>
+  until("it serves", async () => (await tryConnect(port)) === "connected");
+const successes = (master: Started) => master.output().split("Loading success.").length - 1;
+
+test("USR2 reloads under load: every request is answered", () =>
+  inFolder(async (folder, port) => {
+    folder.write(configuration(port));
+    const master = folder.start(["-W", "-db", "-p", folder.file("pid")]);
+    await serves(port);
+    const first = childrenOf(master.pid);
+    const traffic = load(port);
+    let isOver = false;
+    const finished = traffic.done.then(() => (isOver = true));
+    for (let wanted = 2; !isOver; wanted++) {
+      master.signal("SIGUSR2");
+      await until("a reload", () => successes(master) >= wanted || isOver);
+      await Promise.race([pause(150), finished]);
+    }
+    assert.deepEqual(traffic.failures, []);
+    assert.equal(traffic.answered, REQUESTS);
+    assert.ok(successes(master) >= 4, `${successes(master)} starts`);
+    await until("one worker", () => childrenOf(master.pid).length === 1);
+    assert.notDeepEqual(childrenOf(master.pid), first);
+  }));
+
+test("a process that follows another by -x and -sf loses no request, and has its very socket", () =>
+  inFolder(async (folder, port) => {
+    const stats = folder.file("stats.sock");
+    folder.write(
+      configuration(port, {
+        global: `stats socket ${stats} level admin mode 600 expose-fd listeners`,
+      }),
+    );
+    let running = folder.start(["-db", "-p", folder.file("pid")]);
+    await serves(port);
+    const inode = listenerInode(port);
+    assert.notEqual(inode, undefined);
+    const traffic = load(port);
+    let isOver = false;
+    let changes = 0;
+    void traffic.done.then(() => (isOver = true));
+    while (!isOver || changes < 2) {
+      const old = running;
+      running = folder.start([
+        "-db",
+        "-p",
+        folder.file("pid"),
+        "-x",
+        stats,
+        "-sf",
+        String(old.pid),
+      ]);
+      assert.equal(await old.ended, 0, running.output());
+      changes++;
+      await pause(100);
+    }
+    assert.deepEqual(traffic.failures, []);
+    assert.equal(traffic.answered, REQUESTS);
+    assert.equal(listenerInode(port), inode);
+    assert.equal(readFileSync(folder.file("pid"), "latin1").trim(), String(running.pid));
+  }));
+
+for (const [from, to] of [
+  ["haproxy", undefined],
+  [undefined, "haproxy"],
+] as const) {
+  test(
+    `${to ?? "lbproxy"} takes over the sockets of ${from ?? "lbproxy"}`,
+    { skip: lacksHaproxy() },
+    () =>
+      inFolder(async (folder, port) => {
+        const stats = folder.file("stats.sock");
+        folder.write(
+          configuration(port, {
+            global: `stats socket ${stats} level admin mode 600 expose-fd listeners`,
+          }),
+        );
+        const options = (program: string | undefined) => (program === undefined ? {} : { program });
+        const old = folder.start(["-db"], options(from));
+        await serves(port);
+        const inode = listenerInode(port);
+        const traffic = load(port, 2_000);
+        const next = folder.start(["-db", "-x", stats, "-sf", String(old.pid)], options(to));
+        await old.ended;
+        await traffic.done;
+        assert.equal(listenerInode(port), inode, next.output());
+        // Idle clients of HAProxy are cut by its soft stop; those of ours are not.
+        const failures = traffic.failures.filter(
+          (text) => from === undefined || !/after 0 bytes/.test(text),
+        );
+        assert.deepEqual(failures, []);
+      }),
+  );
+}
+
+test("a file with an error leaves the workers alone, and is said", () =>
+  inFolder(async (folder, port) => {
+    const cli = folder.file("master.sock");
+    folder.write(configuration(port));
+    const master = folder.start(["-W", "-db", "-S", `${cli},mode,600`]);
+    await serves(port);
+    const before = childrenOf(master.pid);
+    folder.write(configuration(port, { frontend: "  nonsense" }));
+    const answer = await ask(cli, "reload");
+    assert.match(answer, /^Success=0\n--\n/);
+    assert.match(
+      answer,
+      /parsing \[.*proxy\.cfg:\d+\] : unknown keyword 'nonsense' in 'frontend' section/,
+    );
+    assert.deepEqual(childrenOf(master.pid), before);
+    assert.equal(await tryConnect(port), "connected");
+    assert.match(await ask(cli, "show proc"), /master +1 \[failed: 1\]/);
+    folder.write(configuration(port));
+    assert.match(await ask(cli, "reload"), /^Success=1\n--\n/);
+    assert.match(await ask(cli, "show startup-logs"), /Loading success/);
+  }));
+
+test("an address that is taken leaves the workers alone", () =>
+  inFolder(async (folder, port) => {
+    const other = new ProxyFolder();
+    const taken = await freePort();
+    const cli = folder.file("master.sock");
+    try {
+      // nginx or the like, without SO_REUSEPORT.
+      const blocker = spawn(process.execPath, [
+        "-e",
+        `require("node:net").createServer().listen(${taken}, "127.0.0.1", () => console.log("up"))`,
+      ]);
+      await new Promise((resolve) => blocker.stdout.once("data", resolve));
+      folder.write(configuration(port));
+      const master = folder.start(["-W", "-db", "-S", cli]);
+      await serves(port);
+      const before = childrenOf(master.pid);
+      folder.write(configuration(port, { frontend: `  bind 127.0.0.1:${taken}` }));
+      assert.match(await ask(cli, "reload"), /^Success=0\n--\n[\s\S]*Address already in use/);
+      assert.deepEqual(childrenOf(master.pid), before);
+      assert.equal(await tryConnect(port), "connected");
+      blocker.kill("SIGKILL");
+    } finally {
+      await other.close();
+    }
+  }));
+
+test("a reload opens what is new and closes what is gone", () =>
+  inFolder(async (folder, port) => {
+    const second = await freePort();
+    const cli = folder.file("master.sock");
+    folder.write(configuration(port));
+    folder.start(["-W", "-db", "-S", cli]);
+    await serves(port);
+    folder.write(configuration(second));
+    assert.match(await ask(cli, "reload"), /^Success=1/);
+    assert.equal(await tryConnect(second), "connected");
+    await until("refused", async () => (await tryConnect(port)) === "ECONNREFUSED");
+  }));
+
+test("a killed worker is replaced while clients wait: nobody is refused", () =>
+  inFolder(async (folder, port) => {
+    folder.write(configuration(port));
+    const master = folder.start(["-W", "-db"]);
+    await serves(port);
+    const traffic = load(port, 6_000);
+    for (let kills = 0; kills < 2; kills++) {
+      await pause(300);
+      const [worker] = childrenOf(master.pid);
+      process.kill(worker as number, "SIGKILL");
+      await until(
+        "another worker",
+        () => successes(master) > 0 && childrenOf(master.pid)[0] !== worker,
+      );
+    }
+    await traffic.done;
+    // What was under way in the killed process is lost with it: at most one request for each client.
+    assert.ok(traffic.failures.length <= 2 * 18, traffic.failures.join("\n"));
+    assert.deepEqual(
+      traffic.failures.filter((text) => /REFUSED|no answer/.test(text)),
+      [],
+    );
+    assert.match(master.output(), /Current worker \(\d+\) exited with code 137 \(Killed\)/);
+  }));
+
+test("LBPROXY_EXIT_ON_FAILURE=1 makes the master leave with a killed worker's code", () =>
+  inFolder(async (folder, port) => {
+    folder.write(configuration(port));
+    const environment = { LBPROXY_EXIT_ON_FAILURE: "1" };
+    const master = folder.start(["-W", "-db"], { environment });
+    await serves(port);
+    process.kill(childrenOf(master.pid)[0] as number, "SIGKILL");
+    assert.equal(await master.ended, 137);
+    assert.match(master.output(), /exit-on-failure/);
+  }));
+
+test("an idle client is not cut by a reload: its next answer says close", () =>
+  inFolder(async (folder, port) => {
+    folder.write(configuration(port));
+    const master = folder.start(["-W", "-db"]);
+    await serves(port);
+    const socket = connect(port, "127.0.0.1");
+    let text = "";
+    let isClosed = false;
+    socket.on("data", (chunk) => (text += chunk.toString("latin1")));
+    socket.on("close", () => (isClosed = true));
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await until("an answer", () => text.endsWith(BODY));
+    assert.doesNotMatch(text, /connection: close/i);
+    master.signal("SIGUSR2");
+    await until("a reload", () => successes(master) === 2);
+    await pause(200);
+    assert.equal(isClosed, false);
+    assert.equal(childrenOf(master.pid).length, 2);
+    text = "";
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await until("an answer", () => text.endsWith(BODY));
+    assert.match(text, /connection: close/i);
+    await until("the end", () => isClosed);
+    await until("one worker", () => childrenOf(master.pid).length === 1);
+  }));
+
+test("hard-stop-after ends a worker whose client never leaves", () =>
+  inFolder(async (folder, port) => {
+    folder.write(configuration(port).replace("hard-stop-after 20s", "hard-stop-after 500ms"));
+    const master = folder.start(["-W", "-db"]);
+    await serves(port);
+    const socket = connect(port, "127.0.0.1");
+    let isClosed = false;
+    socket.on("error", () => {});
+    socket.on("close", () => (isClosed = true));
+    socket.write("GET / HTTP/1.1\r\n");
+    await pause(100);
+    master.signal("SIGUSR2");
+    await until("the end", () => isClosed);
+    await until("one worker", () => successes(master) === 2 && childrenOf(master.pid).length === 1);
+  }));
+
+for (const [signal, status] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGUSR1", 0],
+] as const) {
+  test(`a master that gets ${signal} leaves with ${status} within 2 s, and so do its workers`, () =>
+    inFolder(async (folder, port) => {
+      folder.write(configuration(port));
+      const master = folder.start(["-W", "-db", "-p", folder.file("pid")]);
+      await serves(port);
+      assert.equal(readFileSync(folder.file("pid"), "latin1"), `${master.pid}\n`);
+      const workers = childrenOf(master.pid);
+      const begin = performance.now();
+      master.signal(signal);
+      assert.equal(await master.ended, status);
+      assert.ok(performance.now() - begin < 2_000);
+      for (const pid of workers) assert.equal(existsSync(`/proc/${pid}`), false);
+      assert.equal(await tryConnect(port), "ECONNREFUSED");
+    }));
+}
+
+test("workers whose master was killed finish softly", () =>
+  inFolder(async (folder, port) => {
+    folder.write(configuration(port));
+    const master = folder.start(["-W", "-db"]);
+    await serves(port);
+    const [worker] = childrenOf(master.pid);
+    master.signal("SIGKILL");
+    await until("the worker's end", () => !existsSync(`/proc/${worker}`));
+    assert.equal(await tryConnect(port), "ECONNREFUSED");
+  }));
+
+test("the first worker that cannot start ends the master", () =>
+  inFolder(async (folder, port) => {
+    folder.write(configuration(port, { global: "chroot /nonexistent-folder-of-nobody" }));
+    assert.equal(await folder.start(["-W", "-db"]).ended, 1);
+  }));
+
+const lacksSocat =
+  spawnSync("socat", ["-V"]).error === undefined ? false : "socat is not installed";
+
+test(
+  "-Ws tells systemd: ready first, reloading with its time, stopping",
+  { skip: lacksSocat },
+  () =>
+    inFolder(async (folder, port) => {
+      const path = folder.file("notify.sock");
+      const listener = spawn("socat", ["-u", `UNIX-RECV:${path}`, "STDOUT"]);
+      let told = "";
+      listener.stdout.on("data", (chunk: Buffer) => (told += chunk.toString("latin1")));
+      await until("a listener", () => existsSync(path));
+      try {
+        folder.write(configuration(port));
+        const master = folder.start(["-Ws", "-db"], { environment: { NOTIFY_SOCKET: path } });
+        await until("READY", () => told.includes("READY=1"));
+        assert.match(told, new RegExp(`^READY=1\\nMAINPID=${master.pid}`));
+        assert.equal(await tryConnect(port), "connected");
+        told = "";
+        master.signal("SIGUSR2");
+        await until("ready again", () => told.includes("READY=1"));
+        assert.match(told, /^RELOADING=1\nMONOTONIC_USEC=\d+\n/);
+        told = "";
+        master.signal("SIGTERM");
+        assert.equal(await master.ended, 143);
+        assert.match(told, /STOPPING=1/);
+      } finally {
+        listener.kill("SIGKILL");
+      }
+    }),
+);
+
+test("the master's CLI reaches workers by number and by pid", () =>
+  inFolder(async (folder, port) => {
+    const cli = folder.file("master.sock");
+    folder.write(configuration(port));
+    const master = folder.start(["-W", "-db", "-S", cli]);
+    await serves(port);
+    const [worker] = childrenOf(master.pid);
+    const pidOf = async (prefix: string) =>
+      /\nPid: (\d+)\n/.exec(await ask(cli, `${prefix} show info`))?.[1];
+    assert.equal(await pidOf("@1"), String(worker));
+    assert.equal(await pidOf(`@!${worker}`), String(worker));
+    assert.equal(
+      await ask(cli, "@7 show info"),
+      "Can't find the target PID matching the prefix '@7'\n",
+    );
+    assert.match(await ask(cli, "@1 show version; @master show version"), /^[^\n]+\n\n[^\n]+\n\n$/);
+    assert.match(await ask(cli, "nonsense"), /^Unknown command/);
+    assert.match(await ask(cli, "prompt\n@1\n@master\nquit"), /^master> \d+> master> $/);
+  }));
