@@ -38,8 +38,6 @@ import {
   PHASE_TARPIT,
   TIME_CONNECTED,
   TIME_END,
-  TIME_QUEUED,
-  TIME_REQUEST,
   TIME_RESPONSE,
   type Transaction,
 } from "../core/transaction.ts";
@@ -47,7 +45,8 @@ import { type Connection, type ConnectionOwner, OUTPUT_LOW } from "./connection.
 import type { DataPlane } from "./data-plane.ts";
 import type { ExchangeClient } from "./exchange-client.ts";
 import { statisticsOfEnd } from "./exchange-statistics.ts";
-import type { FrontendRuntime, ProxyRuntime, Service } from "./proxy-runtime.ts";
+import type { FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
+import { RequestPath, type RequestPathOwner } from "./request-path.ts";
 import { queueRequest } from "./request-writer.ts";
 import { READ_BAD, READ_MORE, ResponseReader } from "./response-reader.ts";
 import { LEASE_NONE, LEASE_QUEUED, type LeaseOwner, ServerLease } from "./server-lease.ts";
@@ -56,28 +55,14 @@ import { Tunnel } from "./tunnel.ts";
 
 /** Where an exchange is. */
 const IDLE = 0;
-const RULES = 1;
-const PAUSED = 2;
-const TARPIT = 3;
+/** Rules look at the request: see the path. */
+const REQUESTING = 1;
 /** For a server, and a connection to it: see the lease. */
 const SEEKING = 4;
 const AWAITING = 6;
 const RESPONDING = 7;
 const TUNNELLING = 8;
 const OVER = 9;
-
-/** Steps of a request's way through rules. */
-const STEP_BUFFER = 0;
-const STEP_FRONT_CONTENT = 1;
-const STEP_FRONT_REQUEST = 2;
-const STEP_FRONT_REDIRECT = 3;
-const STEP_FRONT_STATS = 4;
-const STEP_CHOOSE = 5;
-const STEP_BACK_BUFFER = 6;
-const STEP_BACK_CONTENT = 7;
-const STEP_BACK_REQUEST = 8;
-const STEP_BACK_REDIRECT = 9;
-const STEP_BACK_STATS = 10;
 
 /** A body longer than this is read in large pieces. */
 const LARGE_BODY = 65_536;
@@ -86,7 +71,7 @@ const LARGE_BODY = 65_536;
  * connection to it, and the copying of bodies. The client's side is behind `ExchangeClient`; the server's side is
  * HTTP/1. Pooled; nothing is allocated for one beyond the slot.
  */
-export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
+export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, TimerOwner {
   readonly plane: DataPlane;
   transaction: Transaction;
   client: ExchangeClient | undefined = undefined;
@@ -97,7 +82,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
   /** The request's body has come whole (or there is none). */
   requestDone = false;
   #state = IDLE;
-  #step = STEP_BUFFER;
+  readonly #path: RequestPath;
   readonly #progress: RuleProgress = { next: 0 };
   readonly #timer: number;
   #server: Connection | undefined = undefined;
@@ -107,29 +92,24 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
   #bytesBefore = -1;
   #sentRequest = false;
   #bodySent = 0;
-  #isBuffering = false;
-  #bufferTarget = 0;
-  #service: Service | undefined = undefined;
-  /** Answers of services so far. */
-  #served = 0;
   #closesServer = false;
   #closing = false;
   /** `option logasap` wrote the line already. */
   #isLogged = false;
-  #tarpitStatus = 500;
   #tunnel: Tunnel | undefined = undefined;
 
   constructor(plane: DataPlane, frontend: ProxyRuntime) {
     this.plane = plane;
     this.frontend = this.backend = frontend;
     this.transaction = plane.takeTransaction();
+    this.#path = new RequestPath(plane, this);
     this.#lease = new ServerLease(plane, this);
     this.#response = new ResponseReader(plane);
     this.#timer = plane.wheel.create(this);
   }
 
   get isBufferingBody(): boolean {
-    return this.#isBuffering;
+    return this.#path.isBuffering;
   }
 
   /** `option http-drop-request-trailers` of the backend; before it is chosen nothing of a body goes out. */
@@ -140,7 +120,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
   /** Whether body bytes may be given: there is somebody to send them to, and room. */
   get wantsBody(): boolean {
     if (this.requestDone) return false;
-    if (this.#isBuffering) return true;
+    if (this.#path.isBuffering) return true;
     const server = this.#server;
     return this.#sentRequest && server !== undefined && server.unsent < OUTPUT_LOW * 2;
   }
@@ -158,27 +138,24 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     this.requestDone =
       (head.flags & HEAD_CHUNKED) === 0 &&
       ((head.flags & HEAD_LENGTH) === 0 || head.contentLength === 0);
-    this.#state = RULES;
-    this.#step = STEP_BUFFER;
-    this.#progress.next = 0;
-    this.#sentRequest = this.#closesServer = this.#isBuffering = false;
+    this.#state = REQUESTING;
+    this.#sentRequest = this.#closesServer = false;
     this.#response.reset();
     this.#closing = this.#isLogged = false;
     this.#bodySent = 0;
     this.#server = undefined;
-    this.#service = undefined;
     frontend.state.counters.countRequest(this.plane.now);
     this.plane.statistics.add(frontend.frontendRow, stat.STAT_REQ_TOT, 1);
     this.plane.statistics.add(frontend.frontendRow, stat.STAT_SCUR, 1);
     (frontend.frontend as FrontendRuntime).captureRequest?.(transaction);
-    this.#run();
+    this.#path.start();
   }
 
   /** Bytes of the request's body, as they came (coded). The reference passes. */
   requestBody(buffer: number, start: number, end: number): void {
     const server = this.#server;
-    if (this.#isBuffering) {
-      this.#keepBody(buffer, start, end);
+    if (this.#path.isBuffering) {
+      this.#path.keepBody(buffer, start, end);
       return;
     }
     if (server === undefined || !this.#sentRequest) {
@@ -193,7 +170,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
   /** The request's body is whole. */
   requestEnd(): void {
     this.requestDone = true;
-    if (this.#isBuffering) this.#bufferedEnough();
+    if (this.#path.isBuffering) this.#path.bufferedEnough();
     else if (this.#state === AWAITING) this.#setServerTimer();
     else if (this.#state === RESPONDING && this.#response.isDone) this.#finish();
   }
@@ -203,7 +180,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     this.plane.statistics.add(this.frontend.frontendRow, stat.STAT_EREQ, 1);
     if (this.#state === RESPONDING || this.#state === TUNNELLING)
       this.#end(CAUSE_CLIENT_ABORT, PHASE_DATA);
-    else this.#reply(400, CAUSE_PROXY, PHASE_DATA);
+    else this.reply(400, CAUSE_PROXY, PHASE_DATA);
   }
 
   /** The server was marked down, and its sessions are to end. */
@@ -224,7 +201,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
       (this.frontend.frontend as FrontendRuntime).abortOnClose ||
       this.backend.backend?.abortOnClose;
     const unanswered = this.#state === SEEKING || this.#state === AWAITING;
-    if (!this.requestDone && this.#state !== TARPIT) this.clientGone(CAUSE_CLIENT_ABORT);
+    if (!this.requestDone && !this.#path.isTarpit) this.clientGone(CAUSE_CLIENT_ABORT);
     else if (abort && unanswered) this.clientGone(CAUSE_CLIENT_ABORT);
   }
 
@@ -233,237 +210,21 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     if (this.#state === RESPONDING) this.#readResponse();
   }
 
-  // ---- rules ----
-
-  /** Goes on through the steps until something must be waited for, or the request is answered or on its way. */
-  #run(): void {
-    this.#state = RULES;
-    while (this.#state === RULES) {
-      const verdict = this.#runStep();
-      if (this.#state !== RULES) return;
-      if (verdict === undefined || verdict.type === "continue" || verdict.type === "final") {
-        this.#step++;
-        this.#progress.next = 0;
-      } else if (!this.#obey(verdict)) return;
-    }
-  }
-
-  /** Runs one step. Undefined or `continue` is on to the next. */
-  #runStep(): Verdict | undefined {
-    const { frontend, backend, transaction } = this;
-    switch (this.#step) {
-      case STEP_BUFFER:
-        if ((frontend.frontend as FrontendRuntime).bufferRequest)
-          this.#bufferBody(0, Number.POSITIVE_INFINITY);
-        return this.#monitor();
-      case STEP_FRONT_CONTENT:
-        return this.#rules(frontend.rules.content);
-      case STEP_FRONT_REQUEST:
-        return this.#rules(frontend.rules.request);
-      case STEP_FRONT_REDIRECT:
-        return this.#rules(frontend.rules.redirect);
-      case STEP_FRONT_STATS:
-        return this.#stats(frontend);
-      case STEP_CHOOSE:
-        this.#choose();
-        return undefined;
-      case STEP_BACK_BUFFER:
-        if (backend !== frontend && backend.backend?.bufferRequest) {
-          this.#bufferBody(0, Number.POSITIVE_INFINITY);
-        }
-        return undefined;
-      case STEP_BACK_CONTENT:
-        return backend === frontend ? undefined : this.#rules(backend.rules.content);
-      case STEP_BACK_REQUEST:
-        return backend === frontend ? undefined : this.#rules(backend.rules.request);
-      case STEP_BACK_REDIRECT:
-        return backend === frontend ? undefined : this.#rules(backend.rules.redirect);
-      case STEP_BACK_STATS:
-        return backend === frontend ? undefined : this.#stats(backend);
-      default:
-        transaction.now = this.plane.now;
-        this.#dispatch();
-        return undefined;
-    }
-  }
-
-  #rules(rules: readonly Rule[]): Verdict | undefined {
-    if (rules.length === 0) return undefined;
-    this.transaction.now = this.plane.now;
-    return runRules(rules, this.transaction, this.#progress);
-  }
-
-  /** Does what a verdict says. True: go on with the same step. */
-  #obey(verdict: Verdict): boolean {
-    const { statistics } = this.plane;
-    const row = this.#step < STEP_CHOOSE ? this.frontend.frontendRow : this.backend.backendRow;
-    switch (verdict.type) {
-      case "respond":
-        if (verdict.by === "deny") statistics.add(row, stat.STAT_DREQ, 1);
-        else statistics.add(row, stat.STAT_INTERCEPTED, 1);
-        this.#reply(
-          verdict.status,
-          verdict.by === "deny" ? CAUSE_PROXY : CAUSE_LOCAL,
-          PHASE_REQUEST,
-        );
-        return false;
-      case "tarpit":
-        statistics.add(row, stat.STAT_DREQ, 1);
-        this.#state = TARPIT;
-        this.#tarpitStatus = verdict.status;
-        this.plane.wheel.set(this.#timer, this.plane.now + this.#tarpitTime());
-        return false;
-      case "close":
-        statistics.add(row, stat.STAT_DREQ, 1);
-        this.transaction.times[TIME_REQUEST] = -1;
-        this.#end(CAUSE_PROXY, PHASE_REQUEST, verdict.silent);
-        return false;
-      case "wait-body":
-        if (this.#bufferBody(verdict.atLeast, this.plane.now + verdict.milliseconds)) return false;
-        return true;
-      case "pause":
-        this.#state = PAUSED;
-        this.plane.wheel.set(this.#timer, this.plane.now + verdict.milliseconds);
-        return false;
-      case "service":
-        this.#serve(verdict.name);
-        return false;
-      case "internal-error":
-        statistics.add(row, stat.STAT_EINT, 1);
-        this.#reply(500, CAUSE_PROXY, PHASE_REQUEST);
-        return false;
-      default:
-        // What only connections know of (more, expect, switch-http …) has happened when a head is there.
-        return true;
-    }
-  }
-
-  #tarpitTime(): number {
-    const { tarpit, connect } = this.frontend.timeouts;
-    const time = tarpit !== Number.POSITIVE_INFINITY ? tarpit : connect;
-    return time === Number.POSITIVE_INFINITY ? 0 : time;
-  }
-
-  #monitor(): Verdict | undefined {
-    const uri = this.frontend.monitorUri;
-    if (uri === undefined) return undefined;
-    const { targetStart, targetEnd } = this.transaction.request.head;
-    if (targetEnd - targetStart !== uri.length) return undefined;
-    const { bytes } = this.plane.slab;
-    for (let i = 0; i < uri.length; i++) if (bytes[targetStart + i] !== uri[i]) return undefined;
-    const fails = this.frontend.monitorFails?.(this.transaction) ?? false;
-    this.#reply(fails ? 503 : 200, CAUSE_LOCAL, PHASE_REQUEST);
-    return undefined;
-  }
-
-  #stats(proxy: ProxyRuntime): Verdict | undefined {
-    const page = proxy.statsPage;
-    if (page?.matches(this.transaction)) this.#serveBy(page);
-    return undefined;
-  }
-
-  #serve(name: string): void {
-    const service = this.plane.services.get(name);
-    if (service === undefined) this.#reply(503, CAUSE_LOCAL, PHASE_REQUEST);
-    else this.#serveBy(service);
-  }
-
-  #serveBy(service: Service): void {
-    this.#service = service;
-    const before = this.#served;
-    if (service.needsBody(this.transaction) && this.#bufferBody(0, Number.POSITIVE_INFINITY))
-      return;
-    // A body that was all here has had its answer.
-    if (this.#served === before) this.#answerByService(service);
-  }
-
-  #answerByService(service: Service): void {
-    this.#served++;
-    this.plane.statistics.add(this.frontend.frontendRow, stat.STAT_INTERCEPTED, 1);
-    this.transaction.reply = { status: 200, message: service.answer(this.transaction) };
-    this.#reply(200, CAUSE_LOCAL, PHASE_REQUEST);
-  }
-
-  #choose(): void {
-    const { plane, transaction, frontend } = this;
-    const chosen = (frontend.frontend as FrontendRuntime).chooseBackend(transaction);
-    const backend = chosen === NONE ? undefined : plane.proxies[chosen];
-    if (backend?.backend === undefined) {
-      transaction.backend = frontend.index;
-      this.#reply(503, CAUSE_SERVER_ABORT, PHASE_CONNECT);
-      return;
-    }
-    this.backend = backend;
-    transaction.backend = backend.index;
-    backend.state.counters.addBackend(1);
-    backend.state.counters.countBackendSession(plane.now);
-    plane.statistics.add(backend.backendRow, stat.STAT_STOT, 1);
-    plane.statistics.add(backend.backendRow, stat.STAT_REQ_TOT, 1);
-    plane.statistics.set(backend.backendRow, stat.STAT_LASTSESS, plane.now);
-  }
-
-  // ---- the body, kept until rules have seen it ----
-
-  /** Waits for the body (all of it, or `atLeast` bytes). False when there is nothing to wait for. */
-  #bufferBody(atLeast: number, deadline: number): boolean {
-    const { plane } = this;
-    if (this.requestDone || this.#bodyRoom() === 0) return false;
-    this.#isBuffering = true;
-    this.#bufferTarget = atLeast;
-    this.#state = PAUSED;
-    if (deadline !== Number.POSITIVE_INFINITY) plane.wheel.set(this.#timer, deadline);
-    const client = this.client as ExchangeClient;
-    client.readBody(this);
-    return this.#isBuffering;
-  }
-
-  #bodyRoom(): number {
-    const { slab } = this.plane;
-    const end = slab.offsetOf(this.requestBuffer) + slab.sizeOf(this.requestBuffer);
-    return end - this.transaction.request.bodyEnd;
-  }
-
-  #keepBody(buffer: number, start: number, end: number): void {
-    const { slab } = this.plane;
-    const { request } = this.transaction;
-    const size = Math.min(end - start, this.#bodyRoom());
-    slab.bytes.copyWithin(request.bodyEnd, start, start + size);
-    request.bodyEnd += size;
-    if (size < end - start) {
-      // More than a buffer: the rest waits with the client.
-      (this.client as ExchangeClient).returnBody(buffer, start + size, end);
-      this.#bufferedEnough();
-      return;
-    }
-    slab.release(buffer);
-    const kept = request.bodyEnd - request.bodyStart;
-    if (this.#bodyRoom() === 0 || (this.#bufferTarget > 0 && kept >= this.#bufferTarget)) {
-      this.#bufferedEnough();
-    }
-  }
-
-  #bufferedEnough(): void {
-    if (!this.#isBuffering) return;
-    this.#isBuffering = false;
-    this.transaction.request.bodyComplete = this.requestDone;
-    this.plane.wheel.clear(this.#timer);
-    if (this.#state !== PAUSED) return;
-    const service = this.#service;
-    if (service !== undefined) this.#answerByService(service);
-    else this.#resume();
-  }
-
-  /** Goes on after a wait, from a clean stack. */
-  #resume(): void {
-    const { transaction } = this;
-    this.plane.afterTurn(() => {
-      if (this.#state === PAUSED && this.transaction === transaction) this.#run();
-    });
-  }
-
   // ---- a server ----
 
-  #dispatch(): void {
+  refuse(silent: boolean): void {
+    this.#end(CAUSE_PROXY, PHASE_REQUEST, silent);
+  }
+
+  readBody(): void {
+    this.client?.readBody(this);
+  }
+
+  returnBody(buffer: number, start: number, end: number): void {
+    (this.client as ExchangeClient).returnBody(buffer, start, end);
+  }
+
+  requestAllowed(): void {
     const { backend } = this;
     const runtime = backend.backend;
     if (runtime === undefined) return;
@@ -474,7 +235,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
       (this.frontend !== this.backend && runtime.addFields?.(transaction) === false) ||
       runtime.persist?.(transaction) === false
     ) {
-      this.#reply(500, CAUSE_PROXY, PHASE_REQUEST);
+      this.reply(500, CAUSE_PROXY, PHASE_REQUEST);
       return;
     }
     if (runtime.preferLastServer && transaction.wantedServer === NONE) {
@@ -514,7 +275,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
   }
 
   leaseFailed(cause: number, phase: number): void {
-    this.#reply(503, cause, phase);
+    this.reply(503, cause, phase);
   }
 
   /** A connection stands: the request goes out. */
@@ -529,7 +290,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     this.#state = AWAITING;
     clearHead(transaction.response.head);
     if (!this.#sendRequest(server)) {
-      this.#reply(500, CAUSE_PROXY, PHASE_REQUEST);
+      this.reply(500, CAUSE_PROXY, PHASE_REQUEST);
       return;
     }
     this.#sentRequest = true;
@@ -600,7 +361,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     }
     plane.statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_ERESP, 1);
     plane.statistics.add(backend.backendRow, stat.STAT_ERESP, 1);
-    this.#reply(502, CAUSE_SERVER_ABORT, PHASE_HEADERS);
+    this.reply(502, CAUSE_SERVER_ABORT, PHASE_HEADERS);
   }
 
   /** Whether the request can be sent once more: all of it is still here. */
@@ -649,7 +410,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     plane.statistics.add(backend.backendRow, stat.STAT_ERESP, 1);
     this.#dropServer();
     if (backend.backend?.retryOn.junkResponse && this.#canRepeat()) this.#again();
-    else this.#reply(502, CAUSE_PROXY, PHASE_HEADERS);
+    else this.reply(502, CAUSE_PROXY, PHASE_HEADERS);
   }
 
   /** 100 and 103 pass through as they are; the answer itself follows. */
@@ -758,9 +519,9 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     const { plane, backend } = this;
     if (verdict.type === "respond") {
       plane.statistics.add(backend.backendRow, stat.STAT_DRESP, 1);
-      this.#reply(verdict.status, verdict.by === "deny" ? CAUSE_PROXY : CAUSE_LOCAL, PHASE_HEADERS);
+      this.reply(verdict.status, verdict.by === "deny" ? CAUSE_PROXY : CAUSE_LOCAL, PHASE_HEADERS);
     } else if (verdict.type === "close") this.#end(CAUSE_PROXY, PHASE_HEADERS, verdict.silent);
-    else this.#reply(500, CAUSE_INTERNAL, PHASE_HEADERS);
+    else this.reply(500, CAUSE_INTERNAL, PHASE_HEADERS);
   }
 
   /** Moves what came of the body to the client, and asks for more as long as it keeps up. */
@@ -854,16 +615,6 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
   timedOut(): void {
     const { plane } = this;
     switch (this.#state) {
-      case TARPIT:
-        // The time counts as waiting, and the request as none. Observed: haproxy 2.6.12.
-        this.transaction.times[TIME_REQUEST] = -1;
-        this.transaction.times[TIME_QUEUED] = plane.now;
-        this.#reply(this.#tarpitStatus, CAUSE_PROXY, PHASE_TARPIT);
-        return;
-      case PAUSED:
-        if (this.#isBuffering) this.#bufferedEnough();
-        else this.#run();
-        return;
       case AWAITING:
         this.#responseTimeout();
         return;
@@ -880,7 +631,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     plane.statistics.add(backend.backendRow, stat.STAT_ERESP, 1);
     this.#dropServer();
     if (backend.backend?.retryOn.responseTimeout && this.#canRepeat()) this.#again();
-    else this.#reply(504, CAUSE_SERVER_TIMEOUT, PHASE_HEADERS);
+    else this.reply(504, CAUSE_SERVER_TIMEOUT, PHASE_HEADERS);
   }
 
   #setServerTimer(): void {
@@ -895,8 +646,9 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
    * Answers by ourselves: the rule's own message, the configured page or HAProxy's text. An exchange that has
    * begun its response can only break off.
    */
-  #reply(status: number, cause: number, phase: number): void {
+  reply(status: number, cause: number, phase: number): void {
     this.#setEnd(cause, phase);
+    this.#path.stop();
     this.plane.wheel.clear(this.#timer);
     const { transaction } = this;
     const page = this.backend.errorPages.get(status) ?? this.frontend.errorPages.get(status);
@@ -1013,6 +765,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     if (this.#state === OVER) return;
     const wasTunnel = this.#state === TUNNELLING;
     this.#setEnd(cause, phase);
+    this.#path.stop();
     this.#lease.release();
     this.plane.wheel.clear(this.#timer);
     this.#dropServer();
@@ -1049,10 +802,8 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
       case RESPONDING:
       case TUNNELLING:
         return PHASE_DATA;
-      case TARPIT:
-        return PHASE_TARPIT;
       default:
-        return PHASE_REQUEST;
+        return this.#path.isTarpit ? PHASE_TARPIT : PHASE_REQUEST;
     }
   }
 
@@ -1083,7 +834,6 @@ export class Exchange implements ConnectionOwner, LeaseOwner, TimerOwner {
     clearHead(this.transaction.request.head);
     this.client = undefined;
     this.#state = IDLE;
-    this.#isBuffering = false;
   }
 
   #dropServer(): void {
