@@ -16,7 +16,7 @@ const packages = join(dirname(fileURLToPath(import.meta.url)), "../packages");
 
 /** Every program: what starts it, threads it starts by file name included. */
 const PROGRAMS = {
-  vrrpd: ["daemon/main.js"],
+  vrrpd: ["daemon/main.js", "daemon/config-worker.js"],
 };
 
 for (const [name, entries] of Object.entries(PROGRAMS)) {

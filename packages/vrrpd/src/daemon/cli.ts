@@ -29,10 +29,8 @@ export interface CliOptions {
   readonly umask?: number;
   readonly logAddressChanges: boolean;
   readonly ignoreSigint: boolean;
-  readonly debug?: string;
   /** Which parts run; LVS never does. */
   readonly vrrp: boolean;
-  readonly bfd: boolean;
   /** Options that keepalived has and we do not serve, as written. */
   readonly unsupported: readonly string[];
 
@@ -127,7 +125,7 @@ const table: readonly Option[] = [
       return without(options, "-C");
     },
   },
-  { short: "B", long: "no_bfd", help: "Do not run BFD", set: turn("bfd", false) },
+  { short: "B", long: "no_bfd", set: (options) => without(options, "-B") },
   { long: "all", set: () => undefined },
   { short: "l", long: "log-console", help: "Log to the console as well", set: turn("logConsole") },
   { short: "D", long: "log-detail", help: "More log lines", set: turn("logDetail") },
@@ -279,10 +277,7 @@ const table: readonly Option[] = [
   {
     long: "debug",
     value: "optional",
-    set: (options, value) => {
-      options.debug = value ?? "";
-      return undefined;
-    },
+    set: (options) => without(options, "--debug"),
   },
   { short: "v", long: "version", help: "Show the version", set: turn("version") },
   { short: "h", long: "help", help: "Show this", set: turn("help") },
@@ -350,7 +345,6 @@ export function parseCli(
     logAddressChanges: false,
     ignoreSigint: false,
     vrrp: true,
-    bfd: true,
     unsupported: [],
     peers: [],
     help: false,

@@ -1,8 +1,9 @@
-import { appendFileSync } from "node:fs";
+import { accessSync, appendFileSync, constants } from "node:fs";
 import { type Diagnostic, formatDiagnostic } from "@ha/base";
 import type { LoadedConfig } from "../core/config/load.ts";
 import type { CliOptions } from "./cli.ts";
 import { linuxConfigHost, offlineConfigHost } from "./config-host.ts";
+import { fileStatus } from "./file-status.ts";
 import { readConfig } from "./read-config.ts";
 
 /** Exit code of keepalived when there is no configuration file. observed: keepalived 2.4.3 */
@@ -31,9 +32,21 @@ export function missing(file: string): Diagnostic {
   return {
     severity: "error",
     code: "config/include-missing",
-    message: `cannot read the configuration file ${file}`,
+    message: `cannot read the configuration file ${file}: ${whyUnreadable(file)}`,
     hint: "name another with -f FILE",
   };
+}
+
+export function whyUnreadable(file: string): string {
+  const found = fileStatus(file);
+  if (found === undefined) return "it is not there";
+  if (found.isDirectory()) return "it is a folder";
+  try {
+    accessSync(file, constants.R_OK);
+    return "it is no ordinary file";
+  } catch {
+    return `user ${process.geteuid?.()} may not read it`;
+  }
 }
 
 function report(

@@ -18,6 +18,7 @@ import { AdvertBeacons } from "./advert-beacon.ts";
 import { sayReady } from "./background.ts";
 import type { CliOptions } from "./cli.ts";
 import { linuxConfigHost } from "./config-host.ts";
+import { whyUnreadable } from "./config-test.ts";
 import { catchSignals } from "./daemon-signals.ts";
 import { digests } from "./digests.ts";
 import { writeDump } from "./dump-file.ts";
@@ -34,6 +35,8 @@ import { type NotifyContext, scriptCommand } from "./notifier.ts";
 import { NotifyFifo } from "./notify-fifo.ts";
 import { describe, firstLines } from "./notify-queue.ts";
 import { type PidFile, pidFilePaths, takePidFile } from "./pid-file.ts";
+import { missingPrivileges } from "./privileges.ts";
+import { readConfigAside } from "./read-aside.ts";
 import { readConfig } from "./read-config.ts";
 import { ReloadTime } from "./reload-time.ts";
 import { Runtime } from "./runtime.ts";
@@ -109,7 +112,8 @@ class Daemon {
     );
     let loaded = first;
     if (loaded === undefined) {
-      log.error(`Unable to find configuration file ${this.#options.configFile}`);
+      const { configFile } = this.#options;
+      log.error(`Unable to find configuration file ${configFile}: ${whyUnreadable(configFile)}`);
       return ExitCode.noConfig;
     }
     const namespace = this.#options.namespace ?? loaded.config.globals.net_namespace;
@@ -127,6 +131,11 @@ class Daemon {
     if (loaded.refusesStart) {
       log.error("the configuration does not allow a start");
       return ExitCode.config;
+    }
+    const missing = missingPrivileges();
+    if (missing.length > 0) {
+      log.error(`vrrpd needs ${missing.join(" and ")}: run it as root, or grant them`);
+      return ExitCode.permission;
     }
     const { config } = loaded;
     const running = this.#takePidFiles(config, namespace);
@@ -378,12 +387,12 @@ class Daemon {
     log.reopen();
     const reading = reloadFile(runtime.config.globals, this.#paths.parent);
     if (reading !== undefined) await writeDump(reading, "").catch(() => {});
-    const loaded = await load(this.#options);
+    const loaded = await this.#loadAside();
     if (reading !== undefined) await unlink(reading).catch(() => {});
     const keepOnError = runtime.config.globals.vrrp_reload_keep_on_error;
     const problem =
       loaded === undefined
-        ? `configuration file ${this.#options.configFile} is not there`
+        ? `configuration file ${this.#options.configFile}: ${whyUnreadable(this.#options.configFile)}`
         : loaded.refusesStart || (keepOnError && loaded.hasErrors)
           ? "errors in the configuration"
           : undefined;
@@ -406,6 +415,16 @@ class Daemon {
     this.#refusedReload = undefined;
     log.info("Reload complete");
     this.#service.notify({ READY: 1, STATUS: "running" });
+  }
+
+  async #loadAside(): Promise<LoadedConfig | undefined> {
+    const { configFile, configId, allIncludeChecks } = this.#options;
+    try {
+      return await readConfigAside({ file: configFile, configId, allIncludeChecks });
+    } catch (error) {
+      this.#log.warning(`cannot read the configuration aside: ${String(error)}`);
+      return load(this.#options);
+    }
   }
 
   #tellFindings({ diagnostics }: LoadedConfig): void {

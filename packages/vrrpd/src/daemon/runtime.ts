@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import {
   type Clock,
   formatAddress,
@@ -237,9 +238,15 @@ export class Runtime {
       this.#instances.set(instance.name, runtime);
       this.#notifierOf(instance);
     }
+    let turn = performance.now();
     for (const { runtime, config: instance } of kept) {
       runtime.reconfigure(instance, config.globals);
       this.#options.hooks.onChanged(runtime);
+      // Hundreds of instances must not hold the adverts up.
+      if (performance.now() - turn < RELOAD_TURN_MS) continue;
+      await setImmediate();
+      if (this.#stopping) return;
+      turn = performance.now();
     }
     for (const instance of fresh) {
       const runtime = this.#make(instance);
@@ -524,6 +531,8 @@ export class Runtime {
 
 /** How often the kernel's filter is asked for what it refused. */
 const REJECTED_POLL = seconds(2);
+/** How long a reload may hold the loop at a stretch. */
+const RELOAD_TURN_MS = 5;
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

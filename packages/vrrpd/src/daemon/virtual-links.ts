@@ -26,6 +26,13 @@ export class VirtualLinks {
 
   /** Makes what is missing, removes what is no longer wanted; resolves when all is in place. */
   async ensure(config: Config): Promise<void> {
+    if (config.globals.disable_local_igmp && !this.#sysctls.has(LOCAL_IGMP)) {
+      const applied = applySysctls([
+        { words: ["net", "ipv4", "igmp_link_local_mcast_reports"], value: "0" },
+      ]);
+      this.#sysctls.set(LOCAL_IGMP, applied);
+      for (const problem of applied.errors) this.#log.warning(problem.message);
+    }
     const wanted = new Set(config.instances.map(nameOf).filter((name) => name !== undefined));
     for (const name of [...this.#made]) if (!wanted.has(name)) await this.#remove(name);
     for (const instance of config.instances) {
@@ -118,6 +125,9 @@ export class VirtualLinks {
     return false;
   }
 }
+
+/** `disable_local_igmp`, among the settings by instance; no instance has an empty name. */
+const LOCAL_IGMP = "";
 
 function nameOf({ use_vmac, use_ipvlan }: Instance): string | undefined {
   return use_vmac?.name ?? use_ipvlan?.name;

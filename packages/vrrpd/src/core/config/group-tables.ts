@@ -118,6 +118,7 @@ export const topTable = {
     syntax: "linkbeat_use_polling",
     schema: flag,
     default: false,
+    status: "not supported",
     doc: "Poll the carrier of every interface.",
     source: TOP,
     reload: "live",

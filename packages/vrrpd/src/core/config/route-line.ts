@@ -31,7 +31,15 @@ export function readRouteLine(
 ): VirtualRoute | undefined {
   const { diagnostics } = context;
   try {
-    return new RouteReader(line, context).read();
+    const route = new RouteReader(line, context).read();
+    if ([route.hop, ...route.nexthops].every(({ encap }) => encap === undefined)) return route;
+    // Without its encapsulation the route would lead elsewhere.
+    diagnostics.warning(
+      "config/not-supported",
+      line[0].at,
+      "encap is not supported; the route is ignored",
+    );
+    return undefined;
   } catch (error) {
     if (error instanceof Dropped) {
       diagnostics.error(
