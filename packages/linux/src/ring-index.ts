@@ -5,6 +5,7 @@ export {
   sendDescriptors,
   socketPair,
 } from "./descriptor-passing.ts";
+export { changeRoot } from "./own-process.ts";
 export {
   type Executor,
   openRing,
@@ -50,3 +51,4 @@ export {
   waitingConnections,
   writeNow,
 } from "./stream-socket.ts";
+export { errnoName, errnoNumber, SystemError } from "./system-error.ts";

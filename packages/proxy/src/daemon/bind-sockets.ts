@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, unlinkSync } from "node:fs";
-import { errnoName } from "@ha/linux";
-import { adoptDescriptor, listenStream, type StreamAddress } from "@ha/linux/ring";
+
+import { adoptDescriptor, errnoName, listenStream, type StreamAddress } from "@ha/linux/ring";
 import type { Bind } from "../core/config/bind-model.ts";
 import type { Config } from "../core/config/model.ts";
 import { bytesOf } from "./config-text.ts";

@@ -1,4 +1,4 @@
-import { changeRoot } from "@ha/linux";
+import { changeRoot } from "@ha/linux/ring";
 import type { Global } from "../core/config/model.ts";
 import { bytesOf } from "./config-text.ts";
 
