@@ -21,6 +21,8 @@ import { freePort, lacksHaproxy, pause } from "../support/proxy-pair.ts";
 /** Requests of each load; the long form is `LBPROXY_RELOAD_REQUESTS=200000`. */
 const REQUESTS = Number(process.env["LBPROXY_RELOAD_REQUESTS"] ?? 20_000);
 const BODY = "hello";
+/** Milliseconds that a test may take. */
+const LIMIT = 40_000 + REQUESTS;
 
 function configuration(port: number, options: { global?: string; frontend?: string } = {}): string {
   return `global
@@ -41,9 +43,14 @@ ${options.frontend ?? ""}
 
 async function inFolder(body: (folder: ProxyFolder, port: number) => Promise<void>): Promise<void> {
   const folder = new ProxyFolder();
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`not over in time:\n${folder.output()}`)), LIMIT);
+  });
   try {
-    await body(folder, await freePort());
+    await Promise.race([body(folder, await freePort()), limit]);
   } finally {
+    clearTimeout(timer);
     await folder.close();
   }
 }
@@ -61,13 +68,23 @@ function load(port: number, requests = REQUESTS): HttpLoad {
 
 const serves = (port: number) =>
   until("it serves", async () => (await tryConnect(port)) === "connected");
+/** Starts a master, and waits until its first worker serves. */
+async function startMaster(
+  folder: ProxyFolder,
+  args: readonly string[] = [],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Started> {
+  const master = folder.start(["-W", "-db", ...args], { environment });
+  await until("it serves", () => successes(master) === 1);
+  return master;
+}
+
 const successes = (master: Started) => master.output().split("Loading success.").length - 1;
 
 test("USR2 reloads under load: every request is answered", () =>
   inFolder(async (folder, port) => {
     folder.write(configuration(port));
-    const master = folder.start(["-W", "-db", "-p", folder.file("pid")]);
-    await serves(port);
+    const master = await startMaster(folder, ["-p", folder.file("pid")]);
     const first = childrenOf(master.pid);
     const traffic = load(port);
     let isOver = false;
@@ -94,6 +111,7 @@ test("a process that follows another by -x and -sf loses no request, and has its
     );
     let running = folder.start(["-db", "-p", folder.file("pid")]);
     await serves(port);
+    await until("a stats socket", () => existsSync(stats));
     const inode = listenerInode(port);
     assert.notEqual(inode, undefined);
     const traffic = load(port);
@@ -139,6 +157,7 @@ for (const [from, to] of [
         const options = (program: string | undefined) => (program === undefined ? {} : { program });
         const old = folder.start(["-db"], options(from));
         await serves(port);
+        await until("a stats socket", () => existsSync(stats));
         const inode = listenerInode(port);
         const traffic = load(port, 2_000);
         const next = folder.start(["-db", "-x", stats, "-sf", String(old.pid)], options(to));
@@ -158,8 +177,7 @@ test("a file with an error leaves the workers alone, and is said", () =>
   inFolder(async (folder, port) => {
     const cli = folder.file("master.sock");
     folder.write(configuration(port));
-    const master = folder.start(["-W", "-db", "-S", `${cli},mode,600`]);
-    await serves(port);
+    const master = await startMaster(folder, ["-S", `${cli},mode,600`]);
     const before = childrenOf(master.pid);
     folder.write(configuration(port, { frontend: "  nonsense" }));
     const answer = await ask(cli, "reload");
@@ -189,8 +207,7 @@ test("an address that is taken leaves the workers alone", () =>
       ]);
       await new Promise((resolve) => blocker.stdout.once("data", resolve));
       folder.write(configuration(port));
-      const master = folder.start(["-W", "-db", "-S", cli]);
-      await serves(port);
+      const master = await startMaster(folder, ["-S", cli]);
       const before = childrenOf(master.pid);
       folder.write(configuration(port, { frontend: `  bind 127.0.0.1:${taken}` }));
       assert.match(await ask(cli, "reload"), /^Success=0\n--\n[\s\S]*Address already in use/);
@@ -207,8 +224,7 @@ test("a reload opens what is new and closes what is gone", () =>
     const second = await freePort();
     const cli = folder.file("master.sock");
     folder.write(configuration(port));
-    folder.start(["-W", "-db", "-S", cli]);
-    await serves(port);
+    await startMaster(folder, ["-S", cli]);
     folder.write(configuration(second));
     assert.match(await ask(cli, "reload"), /^Success=1/);
     assert.equal(await tryConnect(second), "connected");
@@ -218,17 +234,13 @@ test("a reload opens what is new and closes what is gone", () =>
 test("a killed worker is replaced while clients wait: nobody is refused", () =>
   inFolder(async (folder, port) => {
     folder.write(configuration(port));
-    const master = folder.start(["-W", "-db"]);
-    await serves(port);
+    const master = await startMaster(folder);
     const traffic = load(port, 6_000);
     for (let kills = 0; kills < 2; kills++) {
       await pause(300);
       const [worker] = childrenOf(master.pid);
       process.kill(worker as number, "SIGKILL");
-      await until(
-        "another worker",
-        () => successes(master) > 0 && childrenOf(master.pid)[0] !== worker,
-      );
+      await until("another worker", () => childrenOf(master.pid)[0] !== worker);
     }
     await traffic.done;
     // What was under way in the killed process is lost with it: at most one request for each client.
@@ -243,19 +255,26 @@ test("a killed worker is replaced while clients wait: nobody is refused", () =>
 test("LBPROXY_EXIT_ON_FAILURE=1 makes the master leave with a killed worker's code", () =>
   inFolder(async (folder, port) => {
     folder.write(configuration(port));
-    const environment = { LBPROXY_EXIT_ON_FAILURE: "1" };
-    const master = folder.start(["-W", "-db"], { environment });
-    await serves(port);
+    const master = await startMaster(folder, [], { LBPROXY_EXIT_ON_FAILURE: "1" });
     process.kill(childrenOf(master.pid)[0] as number, "SIGKILL");
     assert.equal(await master.ended, 137);
     assert.match(master.output(), /exit-on-failure/);
   }));
 
-test("an idle client is not cut by a reload: its next answer says close", () =>
+test("a reload that is asked for during the start follows it", () =>
   inFolder(async (folder, port) => {
     folder.write(configuration(port));
     const master = folder.start(["-W", "-db"]);
     await serves(port);
+    master.signal("SIGUSR2");
+    await until("two starts", () => successes(master) === 2);
+    await until("one worker", () => childrenOf(master.pid).length === 1);
+  }));
+
+test("an idle client is not cut by a reload: its next answer says close", () =>
+  inFolder(async (folder, port) => {
+    folder.write(configuration(port));
+    const master = await startMaster(folder);
     const socket = connect(port, "127.0.0.1");
     let text = "";
     let isClosed = false;
@@ -280,8 +299,7 @@ test("an idle client is not cut by a reload: its next answer says close", () =>
 test("hard-stop-after ends a worker whose client never leaves", () =>
   inFolder(async (folder, port) => {
     folder.write(configuration(port).replace("hard-stop-after 20s", "hard-stop-after 500ms"));
-    const master = folder.start(["-W", "-db"]);
-    await serves(port);
+    const master = await startMaster(folder);
     const socket = connect(port, "127.0.0.1");
     let isClosed = false;
     socket.on("error", () => {});
@@ -301,8 +319,7 @@ for (const [signal, status] of [
   test(`a master that gets ${signal} leaves with ${status} within 2 s, and so do its workers`, () =>
     inFolder(async (folder, port) => {
       folder.write(configuration(port));
-      const master = folder.start(["-W", "-db", "-p", folder.file("pid")]);
-      await serves(port);
+      const master = await startMaster(folder, ["-p", folder.file("pid")]);
       assert.equal(readFileSync(folder.file("pid"), "latin1"), `${master.pid}\n`);
       const workers = childrenOf(master.pid);
       const begin = performance.now();
@@ -317,8 +334,7 @@ for (const [signal, status] of [
 test("workers whose master was killed finish softly", () =>
   inFolder(async (folder, port) => {
     folder.write(configuration(port));
-    const master = folder.start(["-W", "-db"]);
-    await serves(port);
+    const master = await startMaster(folder);
     const [worker] = childrenOf(master.pid);
     master.signal("SIGKILL");
     await until("the worker's end", () => !existsSync(`/proc/${worker}`));
@@ -368,8 +384,7 @@ test("the master's CLI reaches workers by number and by pid", () =>
   inFolder(async (folder, port) => {
     const cli = folder.file("master.sock");
     folder.write(configuration(port));
-    const master = folder.start(["-W", "-db", "-S", cli]);
-    await serves(port);
+    const master = await startMaster(folder, ["-S", cli]);
     const [worker] = childrenOf(master.pid);
     const pidOf = async (prefix: string) =>
       /\nPid: (\d+)\n/.exec(await ask(cli, `${prefix} show info`))?.[1];

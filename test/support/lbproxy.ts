@@ -63,6 +63,11 @@ export class ProxyFolder {
     return started;
   }
 
+  /** What everything started here has written. */
+  output(): string {
+    return this.#started.map(({ pid, output }) => `${pid}:\n${output()}`).join("\n");
+  }
+
   /** Ends what was started, and removes the folder. */
   async close(): Promise<void> {
     for (const { child, signal, ended } of this.#started) {

@@ -89,8 +89,17 @@ export class Master {
     return this.#workers;
   }
 
-  /** The first worker; an exit code when it did not come up. */
+  /** The first worker; an exit code when it did not come up. A reload that is asked for meanwhile follows. */
   async start(): Promise<number | undefined> {
+    const first = this.#startFirst();
+    this.#reloading = first.then(() => {
+      this.#reloading = undefined;
+      return { success: true, lines: [] };
+    });
+    return first;
+  }
+
+  async #startFirst(): Promise<number | undefined> {
     const { command, report, first } = this.#options;
     this.#handleSignals();
     const sockets = this.#sockets.prepare(first.config, first.maxconn, report);
