@@ -77,6 +77,7 @@ describe("the firewall of no_accept and VMACs", { skip: whyNoNamespace() }, () =
 
   test("what an earlier run has left is replaced, and other tables stay", () => {
     hosts.here("nft add table ip keepalived");
+    hosts.here("nft add table ip6 keepalived");
     hosts.here("nft add table ip other");
     const firewall = openFirewall({ counters: true, priority: -10 });
     const unserved = [{ address: ip("192.0.2.100"), ifindex: a0 }];
@@ -85,6 +86,7 @@ describe("the firewall of no_accept and VMACs", { skip: whyNoNamespace() }, () =
     assert.match(shown, /priority filter - 10/);
     assert.match(shown, /counter packets 0 bytes 0 drop/);
     assert.match(shown, /table ip other/);
+    assert.doesNotMatch(shown, /table ip6/, "a family that is not needed has no table");
     assert.equal(firewall.close(), undefined);
     assert.match(hosts.here("nft list ruleset"), /table ip other/);
   });

@@ -53,7 +53,10 @@ export interface FirewallRules {
 
 /** The nftables table of its own that `no_accept` and VMACs need. keepalived.conf(5), nftables; observed: keepalived 2.2.7. */
 export interface Firewall {
-  /** Brings the kernel to these rules, all at once or not at all. Makes the table when first needed. */
+  /**
+   * Brings the kernel to these rules, those of each family all at once or not at all. Makes a family's table when it is first
+   * needed. A kernel without IPv6 is no failure as long as no address of it is unserved.
+   */
   set(rules: FirewallRules): SystemError | undefined;
   /** For the guard: takes these out, whatever else is in the table. */
   removal(rules: FirewallRules): readonly RawNetlinkMessage[];
@@ -89,7 +92,8 @@ class NftFirewall implements Firewall {
   readonly #table: string;
   readonly #priority: number;
   readonly #counters: boolean;
-  #exists = false;
+  /** The families that have a table. */
+  readonly #exists = new Set<NftFamily>();
   #current: Elements = new Map();
 
   constructor(options: FirewallOptions) {
@@ -98,19 +102,43 @@ class NftFirewall implements Firewall {
     this.#counters = options.counters ?? false;
   }
 
+  /** Each family is a transaction of its own: a kernel without IPv6 must not keep the rules of IPv4 out. */
   set(rules: FirewallRules): SystemError | undefined {
     const wanted = elementsOf(rules);
-    if (!this.#exists && wanted.size === 0) return undefined;
-    const operations: NftOperation[] = this.#exists ? [] : this.#skeleton();
-    const stale = [...this.#current].filter(([text]) => !wanted.has(text));
-    const fresh = [...wanted].filter(([text]) => !this.#current.has(text));
-    operations.push(...this.#change(deleteElements, stale), ...this.#change(newElements, fresh));
+    const first = this.#exists.size === 0 && wanted.size > 0;
+    const served: Elements = new Map();
+    let failure: SystemError | undefined;
+    for (const family of [NFPROTO.ipv4, NFPROTO.ipv6]) {
+      const before = ofFamily(this.#current, family);
+      const after = ofFamily(wanted, family);
+      // What an earlier run has left of a family that is not needed now. It may well be nothing.
+      if (first && after.size === 0) transact("delete the firewall table", this.#clear(family));
+      const problem = this.#setFamily(family, before, after);
+      for (const [text, element] of problem === undefined ? after : before) {
+        served.set(text, element);
+      }
+      // VMACs are named for both families, whichever they serve.
+      const matters = family === NFPROTO.ipv4 || rules.unserved.some(isIpv6);
+      if (matters) failure ??= problem;
+    }
+    this.#current = served;
+    return failure;
+  }
+
+  #setFamily(family: NftFamily, before: Elements, after: Elements): SystemError | undefined {
+    const exists = this.#exists.has(family);
+    if (!exists && after.size === 0) return undefined;
+    const stale = [...before].filter(([text]) => !after.has(text));
+    const fresh = [...after].filter(([text]) => !before.has(text));
+    const operations: NftOperation[] = [
+      ...(exists ? [] : this.#skeleton(family)),
+      ...this.#change(deleteElements, stale),
+      ...this.#change(newElements, fresh),
+    ];
     if (operations.length === 0) return undefined;
-    const failure = transact("set firewall rules", operations);
-    if (failure !== undefined) return failure;
-    this.#exists = true;
-    this.#current = wanted;
-    return undefined;
+    const problem = transact("set firewall rules", operations);
+    if (problem === undefined) this.#exists.add(family);
+    return problem;
   }
 
   removal(rules: FirewallRules): readonly RawNetlinkMessage[] {
@@ -123,13 +151,13 @@ class NftFirewall implements Firewall {
   }
 
   close(): SystemError | undefined {
-    if (!this.#exists) return undefined;
-    this.#exists = false;
+    let failure: SystemError | undefined;
+    for (const family of this.#exists) {
+      failure ??= transact("delete the firewall table", [deleteTable(family, this.#table)]);
+    }
+    this.#exists.clear();
     this.#current = new Map();
-    return transact("delete the firewall table", [
-      deleteTable(NFPROTO.ipv4, this.#table),
-      deleteTable(NFPROTO.ipv6, this.#table),
-    ]);
+    return failure;
   }
 
   #change(
@@ -141,34 +169,36 @@ class NftFirewall implements Firewall {
     );
   }
 
-  /** A fresh table of each family, whatever an earlier run has left: added so that it can be deleted, then made. */
-  #skeleton(): NftOperation[] {
+  /** No table, whether there was one or not: added so that it can be deleted. */
+  #clear(family: NftFamily): NftOperation[] {
+    return [newTable(family, this.#table), deleteTable(family, this.#table)];
+  }
+
+  /** A fresh table, whatever an earlier run has left. */
+  #skeleton(family: NftFamily): NftOperation[] {
     const table = this.#table;
-    const operations: NftOperation[] = [];
-    for (const family of [NFPROTO.ipv4, NFPROTO.ipv6]) {
-      const ipv4 = family === NFPROTO.ipv4;
-      operations.push(newTable(family, table), deleteTable(family, table), newTable(family, table));
-      const address = ipv4 ? NFT_TYPE.ipv4 : NFT_TYPE.ipv6;
-      const length = ipv4 ? 4 : 16;
-      operations.push(newSet(family, { table, ...SETS.vips, types: [address], keyLength: length }));
-      operations.push(
-        newSet(family, { table, ...SETS.vmacs, types: [NFT_TYPE.interface], keyLength: 4 }),
-      );
-      if (!ipv4) {
-        const types = [NFT_TYPE.ipv6, NFT_TYPE.interface];
-        operations.push(newSet(family, { table, ...SETS.linkLocal, types, keyLength: 20 }));
-      }
-      for (const [name, hook] of [
-        ["out", "output"],
-        ["in", "input"],
-      ] as const) {
-        const priority = this.#priority;
-        operations.push(newChain(family, { table, name, hook, priority }));
-      }
-      for (const { chain, match, what } of ipv4 ? IPV4_RULES : IPV6_RULES) {
-        const count = this.#counters ? [counter()] : [];
-        operations.push(newRule(family, { table, chain }, [...match, ...count, verdict(what)]));
-      }
+    const ipv4 = family === NFPROTO.ipv4;
+    const address = ipv4 ? NFT_TYPE.ipv4 : NFT_TYPE.ipv6;
+    const length = ipv4 ? 4 : 16;
+    const operations: NftOperation[] = [
+      ...this.#clear(family),
+      newTable(family, table),
+      newSet(family, { table, ...SETS.vips, types: [address], keyLength: length }),
+      newSet(family, { table, ...SETS.vmacs, types: [NFT_TYPE.interface], keyLength: 4 }),
+    ];
+    if (!ipv4) {
+      const types = [NFT_TYPE.ipv6, NFT_TYPE.interface];
+      operations.push(newSet(family, { table, ...SETS.linkLocal, types, keyLength: 20 }));
+    }
+    for (const [name, hook] of [
+      ["out", "output"],
+      ["in", "input"],
+    ] as const) {
+      operations.push(newChain(family, { table, name, hook, priority: this.#priority }));
+    }
+    for (const { chain, match, what } of ipv4 ? IPV4_RULES : IPV6_RULES) {
+      const count = this.#counters ? [counter()] : [];
+      operations.push(newRule(family, { table, chain }, [...match, ...count, verdict(what)]));
     }
     return operations;
   }
@@ -222,6 +252,14 @@ const IPV6_RULES: readonly Rule[] = [
   },
   { chain: "in", match: [IPV6_DESTINATION, isIn(SETS.vips)], what: "drop" },
 ];
+
+function ofFamily(elements: Elements, family: NftFamily): Elements {
+  return new Map([...elements].filter(([, element]) => element.family === family));
+}
+
+function isIpv6({ address }: { readonly address: IpAddress }): boolean {
+  return address.family === 6;
+}
 
 function elementsOf(rules: FirewallRules): Elements {
   const elements: Elements = new Map();
