@@ -69,6 +69,11 @@ export class Statistics {
     return this.#peers.values();
   }
 
+  /** The sender that was counted last. */
+  get latest(): PeerStatistics | undefined {
+    return this.#last;
+  }
+
   /** `RTMAX-1`, and the reset of the statistics file. */
   clear(): void {
     this.#counters.clear();

@@ -19,6 +19,8 @@ import { sayReady } from "./background.ts";
 import type { CliOptions } from "./cli.ts";
 import { linuxConfigHost } from "./config-host.ts";
 import { whyUnreadable } from "./config-test.ts";
+import { controlPaths } from "./control-paths.ts";
+import { ControlPlane } from "./control-plane.ts";
 import { catchSignals } from "./daemon-signals.ts";
 import { digests } from "./digests.ts";
 import { writeDump } from "./dump-file.ts";
@@ -83,6 +85,7 @@ class Daemon {
   #notify: NotifyContext | undefined;
   #fifoScripts: RunningScript[] = [];
   #autoPriority = 0;
+  #control: ControlPlane | undefined;
   #refusedReload: string | undefined;
   #reloading = false;
   #reloadAgain = false;
@@ -181,6 +184,7 @@ class Daemon {
     const record = globals.vrrp_address_record ? this.#openRecord() : undefined;
     await record?.removeForgotten(network, config);
     this.#notify = await this.#notifyContext(globals);
+    const control = this.#openControl(config, guard);
     const runtime: Runtime = new Runtime(config, {
       clock: this.#clock,
       utc: () => micros((performance.timeOrigin + performance.now()) * 1_000),
@@ -196,6 +200,7 @@ class Daemon {
       inheritedScripts: guard?.inheritedScripts ?? {},
       hooks: {
         onReport: (instance, report) => {
+          control.onReport(instance, report);
           if (report.type !== "effective-priority") return;
           guard?.refresh(instance);
           beacons?.refresh(instance);
@@ -219,6 +224,12 @@ class Daemon {
         },
         mayResume: (instance) => this.#mayResume(instance, guard, record),
         isKept: (instance) => guard?.isLeaving(instance) ?? false,
+        inMaintenance: () => control.maintenance.record !== undefined,
+        onPacket: (instance) => control.onPacket(instance),
+        beforeUpdate: () => {
+          if (this.#runtime !== undefined) control.beforeUpdate(this.#runtime);
+        },
+        onKernel: (kind, text) => control.note(kind, text),
       },
     });
     this.#runtime = runtime;
@@ -240,6 +251,7 @@ class Daemon {
     this.#early.release();
     await runtime.start();
     guard?.settle(runtime.instances);
+    await control.open(runtime);
     log.info("Startup complete");
     this.#service.notify({ READY: 1, MAINPID: guard?.pid ?? process.pid, STATUS: "running" });
     sayReady(process.env, ExitCode.ok);
@@ -257,6 +269,7 @@ class Daemon {
     reloadTime?.close();
 
     log.info("Stopping");
+    control.close();
     this.#service.notify({ STOPPING: 1 });
     await runtime.stop({
       keepAddresses: this.#options.keepAddresses,
@@ -332,6 +345,25 @@ class Daemon {
     return guard;
   }
 
+  #openControl({ globals }: Config, guard: GuardLink | undefined): ControlPlane {
+    const paths = controlPaths({
+      instance: globals.instance,
+      namespace: this.#options.namespace ?? globals.net_namespace,
+      pidFile: this.#options.vrrpPidFile ?? this.#options.pidFile,
+    });
+    const control = new ControlPlane({
+      paths,
+      clock: this.#clock,
+      log: this.#log,
+      configFile: this.#options.configFile,
+      status: (runtime) => this.#status(runtime),
+      guard: () => (guard === undefined ? "off" : guard.pid === undefined ? "missing" : "running"),
+      load: (file) => this.#loadAside(file),
+    });
+    this.#control = control;
+    return control;
+  }
+
   #openRecord(): HeldRecord {
     return new HeldRecord({
       path: this.#paths.vrrp.replace(/(\.pid)?$/, ".held"),
@@ -399,6 +431,7 @@ class Daemon {
     if (loaded !== undefined) this.#tellFindings(loaded);
     if (loaded === undefined || problem !== undefined) {
       this.#refusedReload = problem ?? "";
+      this.#control?.reloaded(this.#refusedReload);
       log.error(`Reload refused, the old configuration stays in force: ${problem}`);
       this.#service.notify({ READY: 1, STATUS: `reload refused: ${problem}` });
       return;
@@ -413,17 +446,18 @@ class Daemon {
     }
     this.#startFifoScripts(globals);
     this.#refusedReload = undefined;
+    this.#control?.reloaded();
     log.info("Reload complete");
     this.#service.notify({ READY: 1, STATUS: "running" });
   }
 
-  async #loadAside(): Promise<LoadedConfig | undefined> {
-    const { configFile, configId, allIncludeChecks } = this.#options;
+  async #loadAside(file = this.#options.configFile): Promise<LoadedConfig | undefined> {
+    const { configId, allIncludeChecks } = this.#options;
     try {
-      return await readConfigAside({ file: configFile, configId, allIncludeChecks });
+      return await readConfigAside({ file, configId, allIncludeChecks });
     } catch (error) {
       this.#log.warning(`cannot read the configuration aside: ${String(error)}`);
-      return load(this.#options);
+      return load({ ...this.#options, configFile: file });
     }
   }
 

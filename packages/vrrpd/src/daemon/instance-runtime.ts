@@ -51,6 +51,10 @@ export interface InstanceWorld {
     device: string | undefined,
     answer: (reachable: boolean) => void,
   ) => void;
+  /** The operator wants this host out of service. */
+  readonly inMaintenance: () => boolean;
+  /** A packet has been judged: `router.statistics.latest` tells whose. */
+  readonly onPacket: (instance: InstanceRuntime) => void;
   /** Priority 0 was heard as backup. */
   readonly onFarewell: (instance: InstanceRuntime, from: IpAddress) => void;
   readonly onReport: (instance: InstanceRuntime, report: Report) => void;
@@ -159,6 +163,11 @@ export class InstanceRuntime {
 
   get effectivePriority(): number {
     return this.router.standing.priority;
+  }
+
+  /** What it tracks, the group's included, and how it stands. */
+  get trackers(): readonly Tracker[] {
+    return this.#world.trackersOf(this.#config);
   }
 
   /** Opens the sockets and begins, as backup or in fault, or as master again. */
@@ -293,6 +302,7 @@ export class InstanceRuntime {
     if (config.unicast && config.unicast_peer.length === 0 && config.unicast_fault_no_peer) {
       faults.push({ type: "no-unicast-peer" });
     }
+    if (this.#world.inMaintenance()) faults.push({ type: "maintenance" });
     const tracking = trackingResult(config.priority, this.#world.trackersOf(config));
     return {
       priority: tracking.priority,
@@ -308,6 +318,7 @@ export class InstanceRuntime {
     const { statistics } = this.router;
     const before = statistics.get("priority-zero-received");
     this.router.receive(packet);
+    this.#world.onPacket(this);
     if (
       statistics.get("priority-zero-received") !== before &&
       this.router.state.name === "backup"

@@ -73,6 +73,12 @@ export interface RuntimeHooks {
   readonly isKept: (instance: InstanceRuntime) => boolean;
   /** Whether the instance was master a moment ago, and may go on. */
   readonly mayResume: (instance: InstanceRuntime) => boolean;
+  readonly inMaintenance: InstanceWorld["inMaintenance"];
+  readonly onPacket: InstanceWorld["onPacket"];
+  /** Trackers may have new results, which the instances are about to learn. */
+  readonly beforeUpdate: () => void;
+  /** Something came from the kernel. */
+  readonly onKernel: (kind: "link" | "netlink", text: string) => void;
 }
 
 /** Everything that runs because of a configuration. */
@@ -107,8 +113,10 @@ export class Runtime {
     const { globals } = config;
     this.#limiter = new LogLimiter(clock, (message) => log.notice(message));
     this.links = new LinkWatch(network, clock, config.interface_up_down_delays, (name, state) => {
-      if (state === "missing") log.info(`Interface ${name} deleted`);
-      else log.info(`Netlink reports ${name} ${state}`);
+      const text =
+        state === "missing" ? `Interface ${name} deleted` : `Netlink reports ${name} ${state}`;
+      log.info(text);
+      options.hooks.onKernel("link", text);
       this.#changed();
     });
     this.dispatch = new Dispatch({
@@ -153,10 +161,13 @@ export class Runtime {
           `(${name}) Backup received priority 0 advertisement`,
         ),
       onReport: (instance, report) => {
+        if (report.type === "winner-heard") this.#firewall.silence(instance);
         options.hooks.onReport(instance, report);
         this.#narrator.report(instance, report, this.#groupOf(instance.config));
       },
       onHeld: (instance, held) => this.#onHeld(instance, held),
+      inMaintenance: options.hooks.inMaintenance,
+      onPacket: options.hooks.onPacket,
       beforeTimer: options.hooks.beforeTimer,
       onSend: options.hooks.onSend,
     };
@@ -170,6 +181,10 @@ export class Runtime {
 
   get instances(): readonly InstanceRuntime[] {
     return [...this.#instances.values()];
+  }
+
+  get trackers(): Trackers {
+    return this.#trackers;
   }
 
   get groups(): readonly GroupRuntime[] {
@@ -326,6 +341,11 @@ export class Runtime {
     );
   }
 
+  /** Something that counts for every instance, such as a maintenance, has changed. */
+  recheck(): void {
+    this.#update();
+  }
+
   clearStatistics(): void {
     for (const { router } of this.#instances.values()) router.statistics.clear();
   }
@@ -460,6 +480,7 @@ export class Runtime {
         break;
       case "resync":
         this.#options.log.warning(`netlink events were lost (${event.reason}): tables read anew`);
+        this.#options.hooks.onKernel("netlink", `events were lost (${event.reason})`);
         this.links.check();
         this.#changed();
         break;
@@ -467,10 +488,11 @@ export class Runtime {
   }
 
   #logAddress(what: string, how: string, address: IpAddress, ifindex: number): void {
-    const { log, logAddresses } = this.#options;
+    const { hooks, log, logAddresses, network } = this.#options;
     if (!logAddresses && this.#virtual.has(formatAddress(address))) return;
-    const device = this.#options.network.linkByIndex(ifindex)?.name ?? String(ifindex);
+    const device = network.linkByIndex(ifindex)?.name ?? String(ifindex);
     const line = `${what} address ${formatAddress(address)} ${how} interface ${device}`;
+    hooks.onKernel("netlink", line);
     if (logAddresses) log.info(line);
     else log.detail(line);
   }
@@ -489,6 +511,7 @@ export class Runtime {
 
   #update(): void {
     if (this.#stopping) return;
+    this.#options.hooks.beforeUpdate();
     for (const runtime of this.#instances.values()) {
       const source = runtime.router.standing.source;
       runtime.update();
@@ -498,6 +521,7 @@ export class Runtime {
 
   #onHeld(instance: InstanceRuntime, held: boolean): void {
     this.#options.hooks.onHeld(instance, held);
+    void this.#firewall.lift(instance, held);
     this.#firewall.update(this.#config, this.instances);
     if (this.#config.globals.vrrp_detect_split_brain) this.#holders.listen();
   }

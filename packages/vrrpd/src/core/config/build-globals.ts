@@ -255,6 +255,7 @@ function topWords(
 function ownGlobals(block: GlobalBlock) {
   const on = (name: OwnSwitch): boolean => block.get(name) ?? true;
   const lifetime = block.get("vrrp_address_lifetime");
+  const metrics = block.get("vrrp_metrics");
   return {
     vrrp_guard: on("vrrp_guard"),
     vrrp_guard_heartbeat: on("vrrp_guard_heartbeat"),
@@ -279,6 +280,7 @@ function ownGlobals(block: GlobalBlock) {
     vrrp_notify_timeout: block.take("vrrp_notify_timeout") ?? seconds(60),
     ...(lifetime === undefined ? {} : { vrrp_address_lifetime: lifetime }),
     vrrp_witness: block.take("vrrp_witness") ?? [],
+    ...(metrics === undefined ? {} : { vrrp_metrics: metrics }),
     log_format: block.take("log_format") ?? ("text" as const),
   };
 }

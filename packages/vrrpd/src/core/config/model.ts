@@ -177,8 +177,18 @@ export interface OwnGlobals {
   readonly vrrp_address_lifetime?: Micros;
   /** No takeover while none of these can be reached. */
   readonly vrrp_witness: readonly IpAddress[];
+  /** Where metrics are served. Undefined: nowhere. */
+  readonly vrrp_metrics?: MetricsAddress;
   /** Form of the log lines; `--log-format` overrides. */
   readonly log_format: "text" | "json";
+}
+
+export interface MetricsAddress {
+  /** IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** Of mehdy/keepalived-exporter, or of gen2brain/keepalived_exporter. */
+  readonly names: "mehdy" | "gen2brain";
 }
 
 /** One virtual router. */

@@ -1,6 +1,7 @@
-import { seconds } from "@ha/base";
-import { choice } from "@ha/base/keyword";
+import { parseAddress, parseInteger, seconds } from "@ha/base";
+import { choice, reader, type Schema } from "@ha/base/keyword";
 import { entry } from "./entry.ts";
+import type { MetricsAddress } from "./model.ts";
 import { addressList, decimalSeconds, wholeSeconds, writtenBoolean } from "./schemas.ts";
 import { OURS } from "./sources.ts";
 
@@ -15,6 +16,22 @@ const on = (name: string, doc: string, off: string) =>
     source: OURS,
     reload: "live",
   });
+
+/** `9165`, `10.0.0.1:9165`, `[::1]:9165`, and whose names. */
+const metricsAddress: Schema<MetricsAddress> = reader(([word = "", option, names], problem) => {
+  const [, host = "127.0.0.1", digits = ""] = /^(?:(.*):)?(\d+)$/.exec(word) ?? [];
+  const plain = host.replace(/^\[(.*)\]$/, "$1");
+  const port = parseInteger(digits);
+  if (parseAddress(plain) === undefined || port === undefined || port < 1 || port > 65_535) {
+    return problem(
+      "must be an address and a port from 1 to 65535, as 127.0.0.1:9165 or [::1]:9165",
+    );
+  }
+  if (option === undefined) return { host: plain, port, names: "mehdy" };
+  return option === "names" && (names === "mehdy" || names === "gen2brain")
+    ? { host: plain, port, names }
+    : problem("may be followed by 'names mehdy' or 'names gen2brain'");
+});
 
 /**
  * Keywords of `global_defs` that keepalived does not have. Written on `@vrrpd` lines a file serves both programs, since
@@ -153,6 +170,15 @@ export const ownTable = {
     needs: 1,
     ours: true,
     doc: "No takeover while none of these (the gateway, say) answers, so that a host that lost its network does not become a second master.",
+    source: OURS,
+    reload: "live",
+  }),
+  vrrp_metrics: entry<MetricsAddress>({
+    syntax: "vrrp_metrics [<address>:]<port> [names mehdy|gen2brain]",
+    schema: metricsAddress,
+    needs: 1,
+    ours: true,
+    doc: "Serve http://address:port/metrics for Prometheus, on the loopback unless an address is given, under the names of mehdy/keepalived-exporter or gen2brain/keepalived_exporter. Default: not at all.",
     source: OURS,
     reload: "live",
   }),

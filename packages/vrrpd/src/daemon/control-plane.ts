@@ -1,0 +1,328 @@
+import type { Clock } from "@ha/base";
+import { formatAddress, type Micros, micros } from "@ha/base";
+import type { LoadedConfig } from "../core/config/load.ts";
+import type { Report } from "../core/report.ts";
+import type { ControlPaths } from "./control-paths.ts";
+import type { ControlRequest } from "./control-protocol.ts";
+import { type Asker, ControlProblem, ControlSocket } from "./control-socket.ts";
+import { decisiveEvent } from "./decisive-event.ts";
+import type { InstanceRuntime } from "./instance-runtime.ts";
+import { Journal, type JournalEntry, type JournalKind, type Transition } from "./journal.ts";
+import type { Log } from "./log.ts";
+import { Maintenance, type MaintenanceRecord } from "./maintenance.ts";
+import { metricsText } from "./metrics.ts";
+import { MetricsEndpoint } from "./metrics-endpoint.ts";
+import { previewReload, type ReloadPreview } from "./reload-preview.ts";
+import { reportLines } from "./report-log.ts";
+import type { Runtime } from "./runtime.ts";
+import type { DaemonStatus } from "./status.ts";
+import { type StatusReport, statusReport } from "./status-report.ts";
+import { type HandoverOutcome, Switchover } from "./switchover.ts";
+import { TrackerWatch } from "./tracker-watch.ts";
+
+export interface ControlPlaneOptions {
+  readonly paths: ControlPaths;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly status: (runtime: Runtime) => DaemonStatus;
+  readonly configFile: string;
+  readonly guard: () => StatusReport["guard"];
+  /** Reads a configuration as a reload does; the daemon's own when no file is named. */
+  readonly load: (file: string | undefined) => Promise<LoadedConfig | undefined>;
+}
+
+/** `vrrpctl why --json`. */
+export interface WhyAnswer {
+  /** Undefined: nothing has changed its state since the journal began. */
+  readonly transition?: Transition;
+  /** What came in before it, oldest first. */
+  readonly before: readonly JournalEntry[];
+  /** When the journal began. */
+  readonly since: number;
+}
+
+/** `vrrpctl maintenance --json`. */
+export interface MaintenanceAnswer {
+  readonly on: boolean;
+  readonly record?: MaintenanceRecord;
+  /** What became of the instances that were master. */
+  readonly outcomes: readonly HandoverOutcome[];
+  readonly warning?: string;
+}
+
+/** Everything by which an operator asks the daemon, or tells it what to do while it runs. */
+export class ControlPlane {
+  readonly journal = new Journal();
+  readonly maintenance: Maintenance;
+  readonly #options: ControlPlaneOptions;
+  readonly #switchover: Switchover;
+  readonly #watch = new TrackerWatch();
+  readonly #metrics: MetricsEndpoint;
+  readonly #since = Date.now();
+  #runtime: Runtime | undefined;
+  #socket: ControlSocket | undefined;
+  #lastReload: StatusReport["lastReload"];
+
+  constructor(options: ControlPlaneOptions) {
+    this.#options = options;
+    const { clock, log, paths } = options;
+    this.#switchover = new Switchover(clock);
+    this.maintenance = new Maintenance({
+      path: paths.maintenance,
+      clock,
+      log,
+      onEnd: () => {
+        this.journal.note("control", "the time of the maintenance is over");
+        this.#runtime?.recheck();
+      },
+    });
+    this.#metrics = new MetricsEndpoint(log, (names) => metricsText(this.#status(), names));
+    this.journal.note("start", "vrrpd started");
+  }
+
+  /** From here on it answers. */
+  async open(runtime: Runtime): Promise<void> {
+    const { paths, log } = this.#options;
+    this.#runtime = runtime;
+    this.#metrics.listen(runtime.config.globals.vrrp_metrics);
+    this.#socket = await ControlSocket.open({
+      path: paths.socket,
+      log,
+      answer: (request, asker) => this.#answer(request, asker),
+    });
+  }
+
+  close(): void {
+    this.#socket?.close();
+    this.#metrics.close();
+    this.maintenance.close();
+  }
+
+  /** @param problem Why the reload was refused. */
+  reloaded(problem?: string): void {
+    this.#lastReload = { at: Date.now(), ...(problem === undefined ? {} : { problem }) };
+    this.journal.note("reload", problem === undefined ? "reloaded" : `reload refused: ${problem}`);
+    this.#metrics.listen(this.#runtime?.config.globals.vrrp_metrics);
+  }
+
+  note(kind: JournalKind, text: string): void {
+    this.journal.note(kind, text);
+  }
+
+  /** Called before the instances learn what has become of their trackers. */
+  beforeUpdate(runtime: Runtime): void {
+    for (const { text } of this.#watch.changes(runtime.trackers))
+      this.journal.note("tracker", text);
+  }
+
+  onPacket({ name, router }: InstanceRuntime): void {
+    this.journal.heard(name, router.statistics.latest);
+  }
+
+  onReport(instance: InstanceRuntime, report: Report): void {
+    this.#record(instance, report);
+    this.#switchover.onReport(instance, report);
+  }
+
+  #record(instance: InstanceRuntime, report: Report): void {
+    const { journal } = this;
+    const { name } = instance;
+    switch (report.type) {
+      case "refused":
+        journal.refused(name, report.reason, report.from);
+        break;
+      case "state":
+        journal.transition({
+          instance: name,
+          from: report.from,
+          to: report.to,
+          why: report.why,
+          because: decisiveEvent(instance, report, journal, this.#options.clock.now()),
+        });
+        break;
+      case "effective-priority": {
+        const cause = journal.last(name, 1_000, ({ kind }) => PRIORITY_CAUSES.has(kind))?.text;
+        const text = `effective priority ${report.from} → ${report.to}`;
+        journal.note("priority", cause === undefined ? text : `${cause}: ${text}`, name);
+        break;
+      }
+      case "winner-heard":
+        journal.note("advert", `${formatAddress(report.winner)} takes over`, name);
+        break;
+      default: {
+        const [line] = reportLines(report, {
+          name,
+          priority: instance.effectivePriority,
+          master: instance.master,
+        });
+        if (line !== undefined) {
+          journal.note(
+            KINDS[report.type] ?? "address",
+            line.message.replace(/^\(.*?\) /, ""),
+            name,
+          );
+        }
+      }
+    }
+  }
+
+  #status(): StatusReport {
+    const { clock, guard, status } = this.#options;
+    return statusReport({
+      status: status(this.#running),
+      instances: this.#running.instances,
+      now: clock.now(),
+      lastReload: this.#lastReload,
+      maintenance: this.maintenance.record,
+      guard: guard(),
+    });
+  }
+
+  get #running(): Runtime {
+    if (this.#runtime === undefined) throw new ControlProblem("vrrpd is still starting");
+    return this.#runtime;
+  }
+
+  #answer(request: ControlRequest, asker: Asker): unknown {
+    switch (request.command) {
+      case "status":
+        return this.#status();
+      case "why":
+        return this.#why(request);
+      case "switchover":
+        return this.#switchOver(request, asker);
+      case "maintenance":
+        return request.on ? this.#beginMaintenance(request, asker) : this.#endMaintenance(asker);
+      case "metrics":
+        return metricsText(this.#status(), request.names);
+      case "plan":
+        return this.#plan(request.file);
+    }
+  }
+
+  #why({ instance, at }: ControlRequest & { readonly command: "why" }): WhyAnswer {
+    if (instance !== undefined) this.#find([instance]);
+    const { entries, transitions } = this.journal;
+    const fits = (change: Transition): boolean =>
+      (instance === undefined || change.instance === instance) &&
+      // A time is written to the second, or to the minute, in which it happened.
+      (at === undefined || change.at <= at);
+    const transition = transitions.findLast(fits);
+    if (transition === undefined) return { before: [], since: this.#since };
+    const before = entries.filter(
+      (entry) =>
+        entry.at <= transition.at &&
+        entry.until >= transition.at - SHOWN_BEFORE &&
+        (entry.instance ?? transition.instance) === transition.instance,
+    );
+    return { transition, before: before.slice(-SHOWN_ENTRIES), since: this.#since };
+  }
+
+  async #switchOver(
+    { instances: names, back, timeout }: ControlRequest & { readonly command: "switchover" },
+    asker: Asker,
+  ): Promise<readonly HandoverOutcome[]> {
+    const limit = micros(timeout * 1_000);
+    const instances = this.#find(names);
+    this.#tell(asker, back ? "switchover --back" : "switchover");
+    if (back) return this.#back(instances, limit);
+    return Promise.all(instances.map((instance) => this.#switchover.away(instance, limit)));
+  }
+
+  #back(instances: readonly InstanceRuntime[], limit: Micros): Promise<readonly HandoverOutcome[]> {
+    return Promise.all(instances.map((instance) => this.#switchover.back(instance, limit)));
+  }
+
+  async #beginMaintenance(
+    { for: duration, force }: ControlRequest & { readonly command: "maintenance" },
+    asker: Asker,
+  ): Promise<MaintenanceAnswer> {
+    const running = this.#running;
+    const masters = running.instances.filter(({ router }) => router.state.name === "master");
+    this.#tell(asker, "maintenance on");
+    const outcomes = force
+      ? []
+      : await Promise.all(masters.map((it) => this.#switchover.away(it, micros(0))));
+    const kept = outcomes.filter(({ result }) => result === "nobody-came");
+    if (kept.length > 0) {
+      // All or nothing: what did move may come back.
+      for (const instance of masters) instance.router.handle({ type: "switchover-back" });
+      return { on: false, outcomes };
+    }
+    const warning = await this.maintenance.begin(duration);
+    running.recheck();
+    const { record } = this.maintenance;
+    return {
+      on: true,
+      outcomes,
+      ...(record === undefined ? {} : { record }),
+      ...(warning === undefined ? {} : { warning }),
+    };
+  }
+
+  async #endMaintenance(asker: Asker): Promise<MaintenanceAnswer> {
+    this.#tell(asker, "maintenance off");
+    await this.maintenance.end();
+    this.#running.recheck();
+    return { on: false, outcomes: [] };
+  }
+
+  async #plan(file: string | undefined): Promise<ReloadPreview> {
+    const name = file ?? this.#options.configFile;
+    const loaded = await this.#options.load(file);
+    if (loaded === undefined) throw new ControlProblem(`there is no file ${name}`);
+    return previewReload(name, loaded, this.#running);
+  }
+
+  /** By name, with what moves along with them; all when none is named. */
+  #find(names: readonly string[]): readonly InstanceRuntime[] {
+    const { instances } = this.#running;
+    if (names.length === 0) return instances;
+    const unknown = names.find((name) => !instances.some((instance) => instance.name === name));
+    if (unknown !== undefined) {
+      const known = instances.map(({ name }) => name).join(", ");
+      throw new ControlProblem(`there is no instance ${unknown}: there is ${known}`);
+    }
+    const groups = new Set(
+      instances
+        .filter(({ name }) => names.includes(name))
+        .flatMap(({ config: { sync_group } }) => sync_group ?? []),
+    );
+    return instances.filter(
+      ({ name, config: { sync_group } }) =>
+        names.includes(name) || (sync_group !== undefined && groups.has(sync_group)),
+    );
+  }
+
+  #tell({ uid, pid }: Asker, what: string): void {
+    const text = `${what}, asked for by user ${uid} (process ${pid})`;
+    this.#options.log.notice(text);
+    this.journal.note("control", text);
+  }
+}
+
+const PRIORITY_CAUSES = new Set<JournalKind>(["tracker", "link", "reload", "control"]);
+
+const KINDS: Partial<Record<Report["type"], JournalKind>> = {
+  late: "timer",
+  fault: "fault",
+  "split-brain": "fault",
+  "split-brain-over": "fault",
+  "witness-unreachable": "fault",
+  "held-by-group": "timer",
+  "master-changed": "advert",
+  "lower-priority-advert": "advert",
+  "addresses-differ": "advert",
+  "interval-adopted": "advert",
+  "two-owners": "advert",
+  leaving: "state",
+  left: "state",
+  "took-back": "state",
+  resigned: "state",
+  "address-restored": "netlink",
+  "address-flapping": "netlink",
+};
+
+/** Milliseconds before a transition that `why` shows, and how many entries of them at most. */
+const SHOWN_BEFORE = 15_000;
+const SHOWN_ENTRIES = 40;

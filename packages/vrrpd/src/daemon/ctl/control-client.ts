@@ -1,0 +1,81 @@
+import { createConnection, type Socket } from "node:net";
+import { type ControlRequest, isObject } from "../control-protocol.ts";
+
+/** The daemon cannot be asked: not there, or not for us. */
+export class Unreachable extends Error {}
+
+/** The daemon understood, and will not or cannot. */
+export class Refused extends Error {}
+
+/** One connection to a daemon's control socket. Requests go one after the other. */
+export class ControlClient {
+  readonly #socket: Socket;
+  readonly #path: string;
+  #unread = "";
+  #waiting:
+    | { readonly resolve: (line: string) => void; readonly reject: (error: Error) => void }
+    | undefined;
+  #ended: string | undefined;
+
+  private constructor(socket: Socket, path: string) {
+    this.#socket = socket;
+    this.#path = path;
+    socket.setEncoding("utf8");
+    socket.on("data", (chunk: string) => this.#read(chunk));
+    socket.on("error", (error) => this.#end(error.message));
+    socket.on("close", () => this.#end("the daemon closed the connection"));
+  }
+
+  /** @throws Unreachable */
+  static connect(path: string): Promise<ControlClient> {
+    return new Promise((resolve, reject) => {
+      const socket = createConnection(path);
+      const failed = (error: NodeJS.ErrnoException): void =>
+        reject(new Unreachable(`${path}: ${REASONS[error.code ?? ""] ?? error.message}`));
+      socket.once("error", failed);
+      socket.once("connect", () => {
+        socket.off("error", failed);
+        resolve(new ControlClient(socket, path));
+      });
+    });
+  }
+
+  /** @throws Unreachable, Refused */
+  async ask(request: ControlRequest): Promise<unknown> {
+    const line = await new Promise<string>((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      if (this.#ended !== undefined) this.#end(this.#ended);
+      else this.#socket.write(`${JSON.stringify(request)}\n`);
+    });
+    const answer: unknown = JSON.parse(line);
+    if (!isObject(answer)) throw new Unreachable(`${this.#path}: no answer of vrrpd`);
+    if (answer["ok"] !== true) throw new Refused(String(answer["problem"]));
+    return answer["result"];
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #read(chunk: string): void {
+    this.#unread += chunk;
+    const end = this.#unread.indexOf("\n");
+    if (end === -1) return;
+    const line = this.#unread.slice(0, end);
+    this.#unread = this.#unread.slice(end + 1);
+    this.#waiting?.resolve(line);
+    this.#waiting = undefined;
+  }
+
+  #end(why: string): void {
+    this.#ended ??= why;
+    this.#waiting?.reject(new Unreachable(`${this.#path}: ${this.#ended}`));
+    this.#waiting = undefined;
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "no such socket: vrrpd does not run, or elsewhere (--socket, --instance, --namespace)",
+  ECONNREFUSED: "nobody listens: vrrpd does not run",
+  EACCES: "permission denied: only root and the daemon's user may ask",
+};

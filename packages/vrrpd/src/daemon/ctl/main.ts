@@ -1,0 +1,143 @@
+import { resolve } from "node:path";
+import { controlPaths } from "../control-paths.ts";
+import type { MaintenanceAnswer, WhyAnswer } from "../control-plane.ts";
+import type { ReloadPreview } from "../reload-preview.ts";
+import type { StatusReport } from "../status-report.ts";
+import type { HandoverOutcome } from "../switchover.ts";
+import { handoverView, maintenanceView, planView, whyView } from "./answer-view.ts";
+import { type CtlArguments, parseArguments } from "./arguments.ts";
+import { ControlClient, Refused, Unreachable } from "./control-client.ts";
+import { statusView } from "./status-view.ts";
+import { Paint } from "./text-table.ts";
+
+/** Of monitoring programs. */
+const EXIT = { good: 0, bad: 1, usage: 2, unreachable: 3 } as const;
+
+const paint = new Paint(process.stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === "");
+
+/** The command `vrrpctl`. */
+async function main(words: readonly string[]): Promise<number> {
+  const parsed = parseArguments(words);
+  if ("help" in parsed) {
+    process.stdout.write(parsed.help);
+    return EXIT.good;
+  }
+  if ("problem" in parsed) {
+    process.stderr.write(`vrrpctl: ${parsed.problem}; see vrrpctl --help\n`);
+    return EXIT.usage;
+  }
+  const { arguments: args } = parsed;
+  try {
+    const client = await ControlClient.connect(args.socket ?? controlPaths(args).socket);
+    try {
+      return args.command === "watch" ? await watch(client, args) : await run(client, args);
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    if (error instanceof Unreachable || error instanceof Refused) {
+      process.stderr.write(`vrrpctl: ${error.message}\n`);
+      return error instanceof Refused ? EXIT.bad : EXIT.unreachable;
+    }
+    throw error;
+  }
+}
+
+async function run(client: ControlClient, { request, json }: CtlArguments): Promise<number> {
+  const asked =
+    request.command === "plan" && request.file !== undefined
+      ? { ...request, file: resolve(request.file) }
+      : request;
+  const result = await client.ask(asked);
+  const { text, good } = viewOf(asked, result);
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : text);
+  return good ? EXIT.good : EXIT.bad;
+}
+
+interface View {
+  readonly text: string;
+  readonly good: boolean;
+}
+
+/** The daemon is of the same release, and its answers are what its types say. */
+function viewOf({ command, ...rest }: CtlArguments["request"], result: unknown): View {
+  switch (command) {
+    case "status": {
+      const status = result as StatusReport;
+      return { text: statusView(status, paint), good: status.problems.length === 0 };
+    }
+    case "why": {
+      const answer = result as WhyAnswer;
+      return { text: whyView(answer, paint), good: answer.transition !== undefined };
+    }
+    case "switchover": {
+      const outcomes = result as readonly HandoverOutcome[];
+      const good = outcomes.filter(
+        ({ result: word }) => word === "handed-over" || word === "taken-back",
+      );
+      // Some may have been backup before: it is enough that whatever there was has moved.
+      const rest = outcomes.filter(({ result: word }) => word === "not-master");
+      return {
+        text: handoverView(outcomes, paint),
+        good: good.length > 0 && good.length + rest.length === outcomes.length,
+      };
+    }
+    case "maintenance": {
+      const answer = result as MaintenanceAnswer;
+      const on = "on" in rest && rest.on;
+      return { text: maintenanceView(answer, on, paint), good: answer.on === on };
+    }
+    case "metrics":
+      return { text: String(result), good: true };
+    case "plan": {
+      const plan = result as ReloadPreview;
+      return {
+        text: planView(plan, paint),
+        good: plan.refused === undefined && plan.heldAddressesLost.length === 0,
+      };
+    }
+  }
+}
+
+/** Until the daemon goes, or somebody presses Ctrl-C. */
+async function watch(client: ControlClient, { request, json }: CtlArguments): Promise<number> {
+  const live = process.stdout.isTTY === true && !json;
+  // The other screen, so that what was there is there again at the end.
+  if (live) process.stdout.write("\x1b[?1049h\x1b[?25l");
+  const restore = (): void => {
+    if (live) process.stdout.write("\x1b[?25h\x1b[?1049l");
+  };
+  process.once("SIGINT", () => {
+    restore();
+    process.exit(EXIT.good);
+  });
+  let before = "";
+  try {
+    for (;;) {
+      const status = (await client.ask(request)) as StatusReport;
+      if (json) {
+        const essence = JSON.stringify(
+          status.instances.map(({ name, state, since, effectivePriority, faults }) => [
+            name,
+            state,
+            since,
+            effectivePriority,
+            faults,
+          ]),
+        );
+        if (essence !== before) process.stdout.write(`${JSON.stringify(status)}\n`);
+        before = essence;
+      } else {
+        const text = statusView(status, paint);
+        process.stdout.write(
+          live ? `\x1b[H${text.replaceAll("\n", "\x1b[K\n")}\x1b[J` : `${text}\n`,
+        );
+      }
+      await new Promise((done) => setTimeout(done, live || json ? 500 : 2_000));
+    }
+  } finally {
+    restore();
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,173 @@
+import { formatAddress, type IpAddress, type Micros } from "@ha/base";
+import type { StateName } from "../core/state.ts";
+import type { PeerStatistics, RefusalReason } from "../core/statistics.ts";
+
+export type JournalKind =
+  | "start"
+  | "state"
+  | "advert"
+  | "refused"
+  | "timer"
+  | "link"
+  | "netlink"
+  | "tracker"
+  | "priority"
+  | "fault"
+  | "address"
+  | "reload"
+  | "control";
+
+/** One input, or many alike. */
+export interface JournalEntry {
+  /** Milliseconds of wall-clock time. */
+  readonly at: number;
+  /** Of the last one alike, and how many. */
+  until: number;
+  count: number;
+  readonly kind: JournalKind;
+  /** Undefined: it concerns all. */
+  readonly instance?: string;
+  readonly text: string;
+}
+
+/** A change of state, with what decided it as it was known at that moment. */
+export interface Transition {
+  readonly at: number;
+  readonly instance: string;
+  readonly from: StateName;
+  readonly to: StateName;
+  /** The core's word for it. */
+  readonly why: string;
+  /** The decisive event, in words. */
+  readonly because: string;
+}
+
+/**
+ * What came in, bounded: adverts that say the same are one entry, refused packets one for each reason and sender, and
+ * transitions are kept apart, so that no flood pushes them out.
+ */
+export class Journal {
+  readonly #entries: JournalEntry[] = [];
+  readonly #transitions: Transition[] = [];
+  readonly #now: () => number;
+  /** The entry that counts a sender's adverts while they say the same. */
+  readonly #heard = new WeakMap<PeerStatistics, Heard>();
+  readonly #refused = new Map<string, JournalEntry>();
+
+  /** @param now Milliseconds of wall-clock time. */
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  /** Oldest first. */
+  get entries(): readonly JournalEntry[] {
+    return this.#entries;
+  }
+
+  /** Oldest first. */
+  get transitions(): readonly Transition[] {
+    return this.#transitions;
+  }
+
+  note(kind: JournalKind, text: string, instance?: string): JournalEntry {
+    const at = this.#now();
+    const entry: JournalEntry = {
+      at,
+      until: at,
+      count: 1,
+      kind,
+      ...(instance === undefined ? {} : { instance }),
+      text,
+    };
+    this.#entries.push(entry);
+    // In steps, since the front of an array is dear to cut.
+    if (this.#entries.length > ENTRIES + SLACK) this.#entries.splice(0, SLACK);
+    return entry;
+  }
+
+  /** Something was received; called for every packet, so it makes nothing when there is nothing new. */
+  heard(instance: string, peer: PeerStatistics | undefined): void {
+    if (peer === undefined) return;
+    const { lastHeard, lastPriority } = peer;
+    if (lastHeard === undefined || lastPriority === undefined) return;
+    const known = this.#heard.get(peer);
+    if (known !== undefined && known.lastHeard === lastHeard) return;
+    if (known !== undefined && known.priority === lastPriority) {
+      known.lastHeard = lastHeard;
+      known.entry.until = this.#now();
+      known.entry.count++;
+      return;
+    }
+    const text =
+      lastPriority === 0
+        ? `${formatAddress(peer.address)} sent priority 0: it leaves`
+        : `advert from ${formatAddress(peer.address)} with priority ${lastPriority}`;
+    const entry = this.note("advert", text, instance);
+    const before = known?.priority;
+    this.#heard.set(peer, { entry, lastHeard, priority: lastPriority, before });
+  }
+
+  /** The priority that a sender had before its present one, and since when it has that. */
+  priorityBefore(
+    peer: PeerStatistics,
+  ): { readonly before: number | undefined; readonly since: number } | undefined {
+    const heard = this.#heard.get(peer);
+    return heard === undefined ? undefined : { before: heard.before, since: heard.entry.at };
+  }
+
+  refused(instance: string, reason: RefusalReason, from: IpAddress): void {
+    const key = `${instance} ${reason} ${from.bytes.join(".")}`;
+    const known = this.#refused.get(key) ?? this.#refused.get(OTHERS);
+    if (known !== undefined) {
+      known.until = this.#now();
+      known.count++;
+      return;
+    }
+    if (this.#refused.size >= SENDERS) {
+      this.#refused.set(OTHERS, this.note("refused", "adverts of many senders refused"));
+      return;
+    }
+    const text = `advert from ${formatAddress(from)} refused: ${reason}`;
+    this.#refused.set(key, this.note("refused", text, instance));
+  }
+
+  transition(change: Omit<Transition, "at">): void {
+    const at = this.#now();
+    const { instance, from, to, because } = change;
+    this.note("state", `${from} → ${to}: ${because}`, instance);
+    this.#transitions.push({ at, ...change });
+    if (this.#transitions.length > TRANSITIONS + SLACK) this.#transitions.splice(0, SLACK);
+    // What is refused counts anew from here.
+    this.#refused.clear();
+  }
+
+  /** The last entry of an instance (or of all) that fits, if it is not older than `within` milliseconds. */
+  last(
+    instance: string,
+    within: number,
+    fits: (entry: JournalEntry) => boolean,
+  ): JournalEntry | undefined {
+    const since = this.#now() - within;
+    for (let i = this.#entries.length - 1; i >= 0; i--) {
+      const entry = this.#entries[i];
+      if (entry === undefined || entry.at < since) return undefined;
+      if ((entry.instance ?? instance) === instance && fits(entry)) return entry;
+    }
+    return undefined;
+  }
+}
+
+interface Heard {
+  readonly entry: JournalEntry;
+  lastHeard: Micros;
+  readonly priority: number;
+  readonly before: number | undefined;
+}
+
+/** A day of a check that flaps once a minute; about a megabyte. */
+const ENTRIES = 4_096;
+const TRANSITIONS = 512;
+const SLACK = 64;
+/** Senders and reasons of refused adverts between two transitions; from there on they are counted together. */
+const SENDERS = 64;
+const OTHERS = "";
