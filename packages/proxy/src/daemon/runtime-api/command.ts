@@ -80,6 +80,11 @@ export interface ProcessControl {
   readonly startupLog: string;
   /** `clear counters`: most values, or everything. */
   clearCounters(all: boolean): void;
+  /**
+   * Whether a frontend's sockets take connections: off, the kernel refuses them at once, as it does for HAProxy's paused
+   * sockets.
+   */
+  setListening(proxy: number, on: boolean): void;
   /** The runtime moves a server: `set server … addr`. */
   moveServer(proxy: number, server: number, to: ServerMove): void;
 }

@@ -51,7 +51,8 @@ export const frontendCommands: readonly Command[] = [
       onFrontend(name, context, ({ counters, index }) => {
         if (value === undefined || !/^\d+$/.test(value)) return refuse("Integer value expected.");
         counters.maxconn = Number(value);
-        return changed(index, context);
+        void context.process.fleet.ask({ kind: "frontend", proxy: index });
+        return "";
       }),
   },
   {
@@ -70,8 +71,13 @@ export const frontendCommands: readonly Command[] = [
   },
 ];
 
+/** Threads accept no more before the sockets stop listening, and again after they listen anew. */
 async function changed(proxy: number, { process }: CommandContext): Promise<string> {
+  const counters = process.source.proxies[proxy]?.counters;
+  const listens = counters !== undefined && !counters.isPaused && !counters.isShutDown;
+  if (listens) process.setListening(proxy, true);
   await process.fleet.ask({ kind: "frontend", proxy });
+  if (!listens) process.setListening(proxy, false);
   return "";
 }
 

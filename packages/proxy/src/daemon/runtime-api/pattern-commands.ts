@@ -116,7 +116,11 @@ function show(kind: Kind, args: readonly string[], context: CommandContext): str
 
 function listLine(list: PatternList): string {
   const { current, next } = list.versions;
-  return `${list.id} (${list.file ?? ""}) ${list.description} curr_ver=${current} next_ver=${next} entry_cnt=${list.size}\n`;
+  const used =
+    list.file === undefined
+      ? list.description
+      : `pattern loaded from file '${list.file}' used by ${list.description}`;
+  return `${list.id} (${list.file ?? ""}) ${used}. curr_ver=${current} next_ver=${next} entry_cnt=${list.size}\n`;
 }
 
 /** What `#0x…` names in `set` and `del`. */
@@ -261,7 +265,7 @@ function onList(
   then: (list: PatternList) => string | Refusal,
 ): string | Refusal {
   const list = name === undefined ? undefined : process.world.patterns.named(name, kind === "map");
-  if (list === undefined) {
+  if (list === undefined || list.isMap !== (kind === "map")) {
     return refuse(
       `Unknown ${kind === "map" ? "map" : "ACL"} identifier. Please use #<id> or <file>.`,
     );

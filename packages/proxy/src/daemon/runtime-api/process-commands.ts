@@ -209,6 +209,38 @@ export const processCommands: readonly Command[] = [
     },
   },
   {
+    words: ["set", "timeout"],
+    usage: "set timeout cli <delay>",
+    doc: "the only one is 'cli'",
+    level: "user",
+    run: () => refuse("'set timeout' only supports 'cli'."),
+  },
+  {
+    words: ["set", "rate-limit"],
+    usage: "set rate-limit <setting> <value>",
+    doc: "not in lbproxy: see 'rate-limit sessions' of a frontend",
+    level: "admin",
+    run: () => refuse("lbproxy has no rate limits that could be changed at run time."),
+  },
+  {
+    words: ["get", "var"],
+    usage: "get var <name>",
+    doc: "the value of a 'proc' variable in the first thread",
+    level: "user",
+    run: ([name], { process }) => {
+      if (name === undefined) return refuse("Missing process-wide variable identifier.");
+      const value = process.world.variables.processValue(name);
+      if (value === undefined) return refuse("Variable not found.");
+      if ("number" in value) return `${name}: type=${value.type} value=<${value.number}>\n`;
+      const { type, bytes } = value;
+      const text =
+        type === "ipv4" || type === "ipv6"
+          ? formatAddress({ family: type === "ipv4" ? 4 : 6, bytes })
+          : Buffer.from(bytes).toString("latin1");
+      return `${name}: type=${type} value=<${text}>\n`;
+    },
+  },
+  {
     words: ["set", "severity-output"],
     usage: "set severity-output [none|number|string]",
     doc: "whether refusals are marked with their severity",

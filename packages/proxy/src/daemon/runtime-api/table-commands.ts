@@ -204,7 +204,7 @@ function entryLine(table: StickTable, entry: number, now: number): string {
   // The caller's own hold does not count.
   const users = table.references(entry) - 1;
   let line = `0x${(entry + 1).toString(16)}: key=${keyText(table, entry)} use=${users} exp=${Number.isFinite(expires) ? expires : 0}`;
-  for (const field of table.fields.values()) {
+  for (const field of inOrder(table)) {
     for (let element = 0; element < field.elements; element++) {
       const index =
         field.elements > 1 || field.name === "gpc" || field.name === "gpt" ? `[${element}]` : "";
@@ -214,6 +214,20 @@ function entryLine(table: StickTable, entry: number, now: number): string {
   }
   return `${line}\n`;
 }
+
+/** HAProxy's own order of stored data, whatever the table's line says. */
+function inOrder({ fields }: StickTable): readonly Field[] {
+  const place = ({ name }: Field) => {
+    const at = DATA_ORDER.indexOf(name);
+    return at === -1 ? DATA_ORDER.length : at;
+  };
+  return [...fields.values()].sort((a, b) => place(a) - place(b));
+}
+
+const DATA_ORDER: readonly string[] =
+  "server_id gpt0 gpc0 gpc0_rate conn_cnt conn_rate conn_cur sess_cnt sess_rate http_req_cnt http_req_rate http_err_cnt http_err_rate bytes_in_cnt bytes_in_rate bytes_out_cnt bytes_out_rate gpc1 gpc1_rate server_key http_fail_cnt http_fail_rate gpt gpc gpc_rate glitch_cnt glitch_rate".split(
+    " ",
+  );
 
 function keyText(table: StickTable, entry: number): string {
   const key = table.key(entry);

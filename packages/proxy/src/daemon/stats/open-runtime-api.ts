@@ -1,4 +1,5 @@
 import { micros } from "@ha/base";
+import { ringDoor, shutdownStream } from "@ha/linux/ring";
 import type { Config } from "../../core/config/model.ts";
 import type { HealthEvent } from "../../core/server/health-model.ts";
 import { BACKEND_QUEUED, BACKEND_QUEUED_MOST } from "../../core/server/servers.ts";
@@ -62,6 +63,7 @@ export function openRuntimeApi(options: {
       return options.startupLog();
     },
     clearCounters: (all) => clearCounters(worker, fleet, all),
+    setListening: (proxy, on) => setListening(worker, proxy, on, share.facts.maxconn),
     moveServer: (proxy, server, to) => {
       const life = lives.server(proxy, server);
       const address = to.address ?? life.address;
@@ -91,6 +93,23 @@ function frontendOf({ plane }: Worker, bind: unknown): string {
   );
   return owner?.name ?? "";
 }
+
+/** By shutting down a listening socket's reading side the kernel ends listening; `listen` begins it again. */
+function setListening(
+  { listeners, plane }: Worker,
+  proxy: number,
+  on: boolean,
+  maxconn: number,
+): void {
+  const frontend = plane.proxies[proxy]?.frontend?.config;
+  for (const { bind, fd } of listeners) {
+    if (frontend?.binds.includes(bind) !== true) continue;
+    if (!on) shutdownStream(fd, SHUT_READ);
+    else ringDoor().listen(fd, bind.backlog ?? frontend.backlog ?? frontend.maxconn ?? maxconn);
+  }
+}
+
+const SHUT_READ = 0;
 
 /** `clear counters`: most values begin anew with what is now; `all` sets counters to zero as well. */
 function clearCounters({ world }: Worker, fleet: ThreadFleet, all: boolean): void {
