@@ -38,6 +38,7 @@ export class CheckSocket {
   #isOver = false;
   /** Only a connection was asked for: it ends by a reset, which leaves the server nothing to keep. */
   #hasTalked = false;
+  #isTcp = false;
 
   constructor(
     run: CheckRun,
@@ -96,7 +97,8 @@ export class CheckSocket {
     if (socket === undefined) return;
     socket.removeAllListeners();
     socket.on("error", () => undefined);
-    if (this.#hasTalked) socket.destroy();
+    // Only TCP knows resets: Node throws for others.
+    if (this.#hasTalked || !this.#isTcp) socket.destroy();
     else socket.resetAndDestroy();
   }
 
@@ -110,6 +112,7 @@ export class CheckSocket {
       return;
     }
     this.#setTimer(this.#target.connectTimeout);
+    this.#isTcp = !("path" in options);
     const socket = connectTcp({ ...options, noDelay: true });
     this.#socket = socket;
     socket.on("error", (error) => this.#failed(error));
@@ -150,7 +153,15 @@ export class CheckSocket {
     this.#phase = "handshake";
     this.#hasTalked = true;
     socket.removeAllListeners("error");
-    const secure = loadTls().connect({ ...options, socket });
+    let secure: Socket;
+    try {
+      secure = loadTls().connect({ ...options, socket });
+    } catch (error) {
+      // Certificates and ciphers of the line that OpenSSL does not take: a failed check, not a broken process.
+      const message = error instanceof Error ? error.message : String(error);
+      this.#finish(this.#run.failed("handshake", message));
+      return;
+    }
     this.#socket = secure;
     secure.on("error", (error) => this.#failed(error));
     secure.once("secureConnect", () => {

@@ -14,9 +14,9 @@ import { type CheckCommand, CheckRun, type Finding } from "../check-run.ts";
 import { compileCheck } from "../compile-check.ts";
 
 /** The configuration that a text says. Throws what was found wrong. */
-export function configOf(text: string): Config {
+export function configOf(text: string, files: Readonly<Record<string, string>> = {}): Config {
   const { config, findings: found } = readConfig([{ name: "test.cfg", text }], {
-    host: memoryConfigHost(),
+    host: memoryConfigHost(files),
     environment: new Map(),
     commandLine: { maxconn: undefined, ignoreUnresolved: false },
     noServerVerify: false,
@@ -34,9 +34,17 @@ export function configOf(text: string): Config {
 export function backendOf(
   lines: readonly string[],
   server = "server s 192.0.2.1:80 check",
+  files: Readonly<Record<string, string>> = {},
 ): Backend {
-  const text = ["backend b", ...[...lines, server].map((line) => `  ${line}`), ""].join("\n");
-  const [backend] = configOf(text).backends;
+  const text = [
+    "global",
+    "  external-check",
+    "  insecure-fork-wanted",
+    "backend b",
+    ...[...lines, server].map((line) => `  ${line}`),
+    "",
+  ].join("\n");
+  const [backend] = configOf(text, files).backends;
   if (backend === undefined) throw new Error("no backend");
   return backend;
 }
