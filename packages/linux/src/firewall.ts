@@ -1,7 +1,6 @@
 import { type IpAddress, isLinkLocal } from "@ha/base";
 import type { RawNetlinkMessage } from "./guard.ts";
-import { AF_NETLINK, netlinkSocketAddress, SOCK_RAW } from "./kernel-address.ts";
-import { NLMSG_ERROR, readNetlinkMessages } from "./netlink-codec.ts";
+import { NETLINK_NETFILTER, nftTransaction } from "./nft-transaction.ts";
 import {
   counter,
   deleteElements,
@@ -25,8 +24,7 @@ import {
   transportBytes,
   verdict,
 } from "./nftables.ts";
-import { createBatch, LITTLE_ENDIAN, messageOf, SocketDoor } from "./socket-door.ts";
-import { type SystemError, systemError, wrapError } from "./system-error.ts";
+import type { SystemError } from "./system-error.ts";
 
 export interface FirewallOptions {
   /** As `nftables` names it; keepalived. */
@@ -64,7 +62,6 @@ export interface Firewall {
   close(): SystemError | undefined;
 }
 
-const NETLINK_NETFILTER = 12;
 const DEFAULT_TABLE = "keepalived";
 const DEFAULT_PRIORITY = -1;
 const IGMP = 2;
@@ -112,7 +109,8 @@ class NftFirewall implements Firewall {
       const before = ofFamily(this.#current, family);
       const after = ofFamily(wanted, family);
       // What an earlier run has left of a family that is not needed now. It may well be nothing.
-      if (first && after.size === 0) transact("delete the firewall table", this.#clear(family));
+      if (first && after.size === 0)
+        nftTransaction("delete the firewall table", this.#clear(family));
       const problem = this.#setFamily(family, before, after);
       for (const [text, element] of problem === undefined ? after : before) {
         served.set(text, element);
@@ -136,7 +134,7 @@ class NftFirewall implements Firewall {
       ...this.#change(newElements, fresh),
     ];
     if (operations.length === 0) return undefined;
-    const problem = transact("set firewall rules", operations);
+    const problem = nftTransaction("set firewall rules", operations);
     if (problem === undefined) this.#exists.add(family);
     return problem;
   }
@@ -153,7 +151,7 @@ class NftFirewall implements Firewall {
   close(): SystemError | undefined {
     let failure: SystemError | undefined;
     for (const family of this.#exists) {
-      failure ??= transact("delete the firewall table", [deleteTable(family, this.#table)]);
+      failure ??= nftTransaction("delete the firewall table", [deleteTable(family, this.#table)]);
     }
     this.#exists.clear();
     this.#current = new Map();
@@ -280,36 +278,4 @@ function elementsOf(rules: FirewallRules): Elements {
     }
   }
   return elements;
-}
-
-/** Sends a batch and reads its answers, which the kernel has made when the send returns. */
-function transact(what: string, operations: readonly NftOperation[]): SystemError | undefined {
-  const kind = { domain: AF_NETLINK, type: SOCK_RAW, protocol: NETLINK_NETFILTER };
-  let socket: SocketDoor;
-  try {
-    socket = SocketDoor.open(what, kind);
-  } catch (error) {
-    return wrapError(what, error);
-  }
-  try {
-    socket.bind(what, netlinkSocketAddress(0, 0));
-    const sent = socket.send(nftBatch(operations));
-    if (sent < 0) return systemError(what, sent);
-    const batch = createBatch(16, 1_024);
-    for (;;) {
-      const count = socket.receive(batch);
-      if (count <= 0) return undefined;
-      for (let i = 0; i < count; i++) {
-        for (const { type, body } of readNetlinkMessages(messageOf(batch, i).data)) {
-          if (type !== NLMSG_ERROR || body.length < 4) continue;
-          const code = new DataView(body.buffer, body.byteOffset).getInt32(0, LITTLE_ENDIAN);
-          if (code !== 0) return systemError(what, code);
-        }
-      }
-    }
-  } catch (error) {
-    return wrapError(what, error);
-  } finally {
-    socket.close();
-  }
 }

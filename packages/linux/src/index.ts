@@ -24,6 +24,7 @@ export {
 export { winnerProgram } from "./classic-filter.ts";
 export { type DatagramSender, openDatagramSender } from "./datagram.ts";
 export { type EchoListener, type EchoListenerOptions, openEchoListener } from "./echo-listener.ts";
+export { blockEgress, unblockEgress } from "./egress-block.ts";
 export {
   type Firewall,
   type FirewallOptions,

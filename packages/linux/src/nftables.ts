@@ -12,7 +12,7 @@ import {
  * Numbers in nf_tables attributes are big-endian. linux/netfilter/nf_tables.h, linux/netfilter/nfnetlink.h.
  */
 
-export const NFPROTO = { ipv4: 2, ipv6: 10 } as const;
+export const NFPROTO = { ipv4: 2, netdev: 5, ipv6: 10 } as const;
 export type NftFamily = (typeof NFPROTO)[keyof typeof NFPROTO];
 
 const NFNL_SUBSYS_NFTABLES = 10;
@@ -101,6 +101,28 @@ export function newChain(
         true,
       )
       .bytes(5, big32(VERDICT.accept))
+      .text(7, "filter"),
+  );
+}
+
+const NETDEV_EGRESS = 1;
+
+/** A base chain through which all frames leave that the device sends, ARP among them; with policy drop none does. */
+export function newEgressDrop(chain: {
+  readonly table: string;
+  readonly name: string;
+  readonly device: string;
+}): NftOperation {
+  return operation(NFT_MSG.newChain, NLM_F_CREATE, NFPROTO.netdev, (out) =>
+    out
+      .text(1, chain.table)
+      .text(3, chain.name)
+      .nested(
+        4,
+        (hook) => hook.bytes(1, big32(NETDEV_EGRESS)).bytes(2, big32(0)).text(3, chain.device),
+        true,
+      )
+      .bytes(5, big32(VERDICT.drop))
       .text(7, "filter"),
   );
 }

@@ -1,4 +1,11 @@
-import { type Firewall, type FirewallRules, type NetworkState, openFirewall } from "@ha/linux";
+import {
+  blockEgress,
+  type Firewall,
+  type FirewallRules,
+  type NetworkState,
+  openFirewall,
+  unblockEgress,
+} from "@ha/linux";
 import type { Config } from "../core/config/model.ts";
 import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { Log } from "./log.ts";
@@ -9,6 +16,7 @@ export class InstanceFirewall {
   readonly #log: Log;
   #firewall: Firewall | undefined;
   #trouble = "";
+  readonly #silent = new Set<string>();
 
   constructor(network: NetworkState, log: Log) {
     this.#network = network;
@@ -31,7 +39,30 @@ export class InstanceFirewall {
     this.#trouble = text;
   }
 
+  /**
+   * The winner speaks with our virtual MAC from now on: a frame of ours would lead switches back to us, so that none leaves
+   * until the addresses are gone.
+   */
+  silence({ name, config: { use_vmac } }: InstanceRuntime): void {
+    if (use_vmac === undefined) return;
+    const problem = blockEgress(use_vmac.name);
+    if (problem === undefined) this.#silent.add(use_vmac.name);
+    else this.#log.warning(`(${name}) ${problem.message}`);
+  }
+
+  /** The end of `silence`. */
+  async lift(instance: InstanceRuntime, held: boolean): Promise<void> {
+    const device = instance.config.use_vmac?.name;
+    if (device === undefined || !this.#silent.has(device)) return;
+    if (!held) await instance.held.idle();
+    if (!this.#silent.delete(device)) return;
+    const problem = unblockEgress(device);
+    if (problem !== undefined) this.#log.error(`(${instance.name}) ${problem.message}`);
+  }
+
   close(): void {
+    for (const device of this.#silent) unblockEgress(device);
+    this.#silent.clear();
     this.#firewall?.close();
     this.#firewall = undefined;
   }

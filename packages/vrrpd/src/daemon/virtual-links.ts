@@ -7,6 +7,7 @@ import {
   promoteSecondaries,
   removeLink,
   setLinkUp,
+  unblockEgress,
   vmacSysctls,
 } from "@ha/linux";
 import type { Config, Instance } from "../core/config/model.ts";
@@ -98,6 +99,8 @@ export class VirtualLinks {
       const kind = use_vmac === undefined ? "IPVLAN" : "VMAC";
       this.#log.info(`(${instance.name}): Success creating ${kind} interface ${name}`);
     }
+    // A daemon that died as it gave the address away may have left it silent.
+    if (!this.#made.has(name)) unblockEgress(name);
     this.#made.add(name);
     if (link === undefined) return;
     await this.#perform(instance, setLinkUp(link));
