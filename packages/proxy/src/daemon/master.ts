@@ -255,7 +255,10 @@ export class Master {
     for (const signal of ["SIGUSR2", "SIGHUP"] as const) {
       process.on(signal, () => void this.reload());
     }
-    process.on("SIGPIPE", () => undefined);
+    // What they tell or pause is the workers' own.
+    for (const signal of ["SIGPIPE", "SIGQUIT", "SIGTTOU", "SIGTTIN"] as const) {
+      process.on(signal, () => undefined);
+    }
   }
 
   #stopAll(how: "SIGTERM" | "soft"): void {

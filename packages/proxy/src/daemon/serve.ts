@@ -17,6 +17,7 @@ import { signalOld, takeOverSockets } from "./handover.ts";
 import { HeldSockets } from "./held-sockets.ts";
 import type { CheckedConfiguration } from "./master.ts";
 import { connectMaster } from "./master-link.ts";
+import { handleOperatorSignals } from "./operator-signals.ts";
 import { dropPrivileges } from "./privileges.ts";
 import { bindApiSockets } from "./runtime-api/api-sockets.ts";
 import { sharedStateOf } from "./runtime-build.ts";
@@ -78,6 +79,7 @@ export async function serve(command: CommandLine): Promise<void> {
     sockets: apiSockets,
     startupLog: () => report.lines.join(""),
   });
+  handleOperatorSignals(api.control, serving.worker, report);
   master?.listen({
     softStop: (retired) => {
       api.close();

@@ -89,6 +89,11 @@ export class RuntimeApi {
     });
   }
 
+  /** What its commands work on. */
+  get control(): ProcessControl {
+    return this.#process;
+  }
+
   /** Accepts no more clients. */
   close(): void {
     for (const server of this.#servers) server.close();
