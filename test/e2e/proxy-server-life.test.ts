@@ -350,3 +350,48 @@ backend app
   );
   assert.ok((noticed ?? 0) > 950, `${noticed} ms`);
 });
+
+test("threads beside the first know of a dead server, end its sessions, and report their refused connections", async () => {
+  const [result] = await both(
+    `${DEFAULTS.replace("nbthread 1", "nbthread 3")}
+frontend front
+  mode tcp
+  option tcplog
+  bind {front}
+  default_backend app
+backend app
+  mode tcp
+  balance roundrobin
+  option redispatch 1
+  server s <s> check inter 600ms on-marked-down shutdown-sessions
+`,
+    { s: { greet: "hello" } },
+    async (proxy, stubs) => {
+      await pause(1_500);
+      const port = proxy.ports["front"] as number;
+      const sockets = await Promise.all(Array.from({ length: 12 }, () => open(port)));
+      await pause(200);
+      await stubs["s"]?.stopListening();
+      const probe = async () => (await open(port)).destroy();
+      const start = performance.now();
+      while (!proxy.logs.some((line) => line.startsWith("Server app/s is DOWN"))) {
+        await probe();
+        await pause(20);
+        assert.ok(performance.now() - start < 5_000, "the server was never marked down");
+      }
+      const noticed = performance.now() - start;
+      await pause(300);
+      const open_ = sockets.filter((socket) => !socket.destroyed && !socket.readableEnded).length;
+      for (const socket of sockets) socket.destroy();
+      return {
+        noticed,
+        open: open_,
+        killed: proxy.logs.filter((line) => / D- /.test(line)).length,
+      };
+    },
+    ["lbproxy"],
+  );
+  assert.equal(result?.open, 0);
+  assert.ok((result?.killed ?? 0) >= 12);
+  assert.ok((result?.noticed ?? 9_999) < 1_150, `${result?.noticed} ms`);
+});

@@ -18,6 +18,8 @@ export interface CheckStub {
   readonly asked: string[];
   /** Answers so from now on. "refuse" closes the port, "silence" says nothing. */
   behave(manner: StubManner | "refuse" | "silence"): Promise<void>;
+  /** Refuses new connections; those that stand go on. */
+  stopListening(): void;
   close(): Promise<void>;
 }
 
@@ -68,6 +70,10 @@ export async function startCheckStub(first: StubManner): Promise<CheckStub> {
       if (next === "refuse") return refuse();
       manner = next === "silence" ? {} : next;
       if (server === undefined) await listen(port);
+    },
+    stopListening: () => {
+      server?.close();
+      server = undefined;
     },
     close: refuse,
   };

@@ -41,11 +41,20 @@ export class StartReport {
       this.say(LEVEL[finding.severity], `config : ${formatFinding(finding)}`);
   }
 
+  /** A line of a running process. It is not kept: `show startup-logs` ends with the start. */
+  running(level: "WARNING" | "ALERT", text: string): void {
+    if (!this.#quiet) writeAll(2, bytesOf(lineOf(level, text)));
+  }
+
   #write(level: string, text: string): void {
-    const line = `${`[${level}]`.padEnd(10)} (${process.pid}) : ${text}\n`;
+    const line = lineOf(level, text);
     this.#lines.push(line);
     if (!this.#quiet) writeAll(2, bytesOf(line));
   }
+}
+
+function lineOf(level: string, text: string): string {
+  return `${`[${level}]`.padEnd(10)} (${process.pid}) : ${text}\n`;
 }
 
 const LEVEL = { error: "ALERT", warning: "WARNING", note: "NOTICE" } as const;

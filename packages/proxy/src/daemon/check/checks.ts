@@ -145,5 +145,5 @@ function logLine(worker: Worker, report: StartReport, proxy: number, line: Healt
     sink.write(line.level, bytes, bytes.length, worker.ring.wallTime);
     sink.flush();
   }
-  report.say(line.level === 0 ? "ALERT" : "WARNING", line.consoleText ?? line.text);
+  report.running(line.level === 0 ? "ALERT" : "WARNING", line.consoleText ?? line.text);
 }

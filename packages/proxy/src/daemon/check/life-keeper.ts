@@ -14,17 +14,17 @@ import type { Backend } from "../../core/config/proxy-model.ts";
 import type { Server } from "../../core/config/server-model.ts";
 import type { ServerState } from "../../core/config/server-state-file.ts";
 import type { World } from "../../core/sample/world.ts";
-import { initialHealth, stepHealth } from "../../core/server/health.ts";
+import { stepHealth } from "../../core/server/health.ts";
 import type {
   AgentReport,
   HealthAction,
   HealthEvent,
-  HealthSettings,
   ServerHealth,
 } from "../../core/server/health-model.ts";
 import { inMaintenance, publishHealth } from "../../core/server/health-view.ts";
 import { canTake, type Servers } from "../../core/server/servers.ts";
 import type { BackendLife, ServerLife, ServerLifeControl } from "../../core/stats/server-life.ts";
+import { firstLife } from "../../core/stats/standing-lives.ts";
 
 /** What follows from a server's change, outside its own columns. Fans out to every thread of the data plane. */
 export interface LifePorts {
@@ -414,37 +414,13 @@ function newLife(
   index: number,
   now: Micros,
 ): Life {
-  const settings = settingsOf(server);
   return {
+    ...firstLife(server, backend.name, now),
     proxy,
     index,
     server,
     backend,
-    settings,
-    state: initialHealth(settings, now),
-    check: server.check === undefined ? undefined : NOT_CHECKED,
-    agent: server.agent === undefined ? undefined : NOT_CHECKED,
-    address: server.address,
-    checkPort: 0,
-    tracks:
-      server.track === undefined
-        ? undefined
-        : `${server.track.backend ?? backend.name}/${server.track.server}`,
     followers: [],
     ramp: undefined,
-  };
-}
-
-/** What the machine needs of a server's line. */
-export function settingsOf(server: Server): HealthSettings {
-  return {
-    ...server.health,
-    slowstart: server.slowstart,
-    checked: server.check !== undefined,
-    agent: server.agent !== undefined,
-    agentRise: 1,
-    agentFall: 1,
-    disabled: server.disabled,
-    initialWeight: server.weight,
   };
 }
