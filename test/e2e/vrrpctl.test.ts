@@ -92,6 +92,15 @@ describe("vrrpctl", { concurrency: 4 }, () => {
       await sleep(5_000);
       const [instance] = (await status(host)).instances;
       assert.deepEqual([instance?.state, instance?.yields], ["BACKUP", true]);
+      // Nor does a FAULT in between end it, or another process.
+      await host.ip("link set eth0 down");
+      await pair.daemon("lb1").waitForLog(/Entering FAULT STATE/, 5_000, since);
+      await host.ip("link set eth0 up");
+      await pair.daemon("lb1").stop();
+      await pair.start("lb1", "vrrpd", conf(150));
+      await pair.daemon("lb1").waitForLog(/Entering BACKUP STATE/, 10_000);
+      await sleep(4_500);
+      assert.equal((await status(host)).instances[0]?.yields, true);
       const outage = longestOutage(pair.answers(since));
       const nobody = withoutHolder(pair, since);
       console.log(

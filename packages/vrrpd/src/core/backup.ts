@@ -83,6 +83,9 @@ export function stepBackup(standing: Standing, state: Backup, event: Event): Ste
       return standing.faulted ? becomeFault(state) : stay(state);
     case "shutdown":
       return becomeInitialize(state);
+    case "switchover":
+      // One that was made before a fault or a restart goes on.
+      return stay(state.yields ? state : { ...state, yields: true });
     case "switchover-back":
       return stay(state.yields ? { ...state, yields: false } : state);
     case "startup":
@@ -90,7 +93,6 @@ export function stepBackup(standing: Standing, state: Backup, event: Event): Ste
     case "own-farewell":
     case "recovered":
     case "effective-priority":
-    case "switchover":
     case "address-removed":
     case "address-conflict":
       return stay(state);

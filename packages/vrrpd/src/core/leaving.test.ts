@@ -117,6 +117,19 @@ test("a switchover that a peer takes leaves a backup that stays one, whatever it
   assert.equal(rig.state, "master");
 });
 
+test("a backup that is told of an earlier switchover stays one, and takes over when the peer dies", () => {
+  const rig = new RouterRig({ priority: 100 });
+  rig.router.start();
+  rig.router.handle({ type: "switchover" });
+  for (let i = 0; i < 10; i++) {
+    rig.hear(50);
+    rig.run(seconds(1));
+  }
+  assert.equal(rig.state, "backup");
+  rig.run(seconds(10));
+  assert.equal(rig.state, "master");
+});
+
 test("a switchover's backup takes over when the peer dies", () => {
   const rig = master();
   rig.router.handle({ type: "switchover" });

@@ -44,7 +44,7 @@ export type Event =
   | { readonly type: "effective-priority"; readonly from: number; readonly to: number }
   /** `advert_int` is another one since a reload. */
   | { readonly type: "interval-changed" }
-  /** Give the addresses away make-before-break and stay backup. */
+  /** Give the addresses away make-before-break and stay backup; a backup stays one. */
   | { readonly type: "switchover" }
   | { readonly type: "switchover-back" }
   /** The loop or the host stood still for longer than our own down timer. */

@@ -3,6 +3,8 @@ import { join } from "node:path";
 export interface ControlPaths {
   /** `/run/vrrpd/control.sock` */
   readonly socket: string;
+  /** Outlives a restart of the daemon: `/run/vrrpd/switchover.json`. */
+  readonly switchover: string;
   /** Outlives a restart of the host: `/var/lib/vrrpd/maintenance.json`. */
   readonly maintenance: string;
 }
@@ -23,12 +25,14 @@ export function controlPaths(options: {
   if (pidFile === undefined) {
     return {
       socket: join(RUN, named("control.sock")),
+      switchover: join(RUN, named("switchover.json")),
       maintenance: join(STATE, named("maintenance.json")),
     };
   }
   const stem = pidFile.replace(/(\.pid)?$/, "");
   return {
     socket: `${stem}.sock`,
+    switchover: `${stem}.switchover.json`,
     maintenance: join(STATE, `${stem.replaceAll("/", "-").replace(/^-/, "")}_maintenance.json`),
   };
 }

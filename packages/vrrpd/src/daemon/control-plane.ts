@@ -15,6 +15,7 @@ import { MetricsEndpoint } from "./metrics-endpoint.ts";
 import { previewReload, type ReloadPreview } from "./reload-preview.ts";
 import { reportLines } from "./report-log.ts";
 import type { Runtime } from "./runtime.ts";
+import { StandingAside } from "./standing-aside.ts";
 import type { DaemonStatus } from "./status.ts";
 import { type StatusReport, statusReport } from "./status-report.ts";
 import { type HandoverOutcome, Switchover } from "./switchover.ts";
@@ -56,6 +57,7 @@ export class ControlPlane {
   readonly maintenance: Maintenance;
   readonly #options: ControlPlaneOptions;
   readonly #switchover: Switchover;
+  readonly #aside: StandingAside;
   readonly #watch = new TrackerWatch();
   readonly #metrics: MetricsEndpoint;
   readonly #since = Date.now();
@@ -66,14 +68,15 @@ export class ControlPlane {
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
     const { clock, log, paths } = options;
-    this.#switchover = new Switchover(clock);
+    this.#aside = new StandingAside(paths.switchover, log);
+    this.#switchover = new Switchover(clock, (instance) => this.#aside.end(instance));
     this.maintenance = new Maintenance({
       path: paths.maintenance,
       clock,
       log,
       onEnd: () => {
         this.journal.note("control", "the time of the maintenance is over");
-        this.#runtime?.recheck();
+        this.#returnToService();
       },
     });
     this.#metrics = new MetricsEndpoint(log, (names) => metricsText(this.#status(), names));
@@ -121,6 +124,7 @@ export class ControlPlane {
 
   onReport(instance: InstanceRuntime, report: Report): void {
     this.#record(instance, report);
+    this.#aside.onReport(instance, report);
     this.#switchover.onReport(instance, report);
   }
 
@@ -246,7 +250,7 @@ export class ControlPlane {
     const kept = outcomes.filter(({ result }) => result === "nobody-came");
     if (kept.length > 0) {
       // All or nothing: what did move may come back.
-      for (const instance of masters) instance.router.handle({ type: "switchover-back" });
+      for (const instance of masters) this.#aside.end(instance);
       return { on: false, outcomes };
     }
     const warning = await this.maintenance.begin(duration);
@@ -263,8 +267,14 @@ export class ControlPlane {
   async #endMaintenance(asker: Asker): Promise<MaintenanceAnswer> {
     this.#tell(asker, "maintenance off");
     await this.maintenance.end();
-    this.#running.recheck();
+    this.#returnToService();
     return { on: false, outcomes: [] };
+  }
+
+  /** The switchover at its beginning is over with it. */
+  #returnToService(): void {
+    for (const instance of this.#runtime?.instances ?? []) this.#aside.end(instance);
+    this.#runtime?.recheck();
   }
 
   async #plan(file: string | undefined): Promise<ReloadPreview> {

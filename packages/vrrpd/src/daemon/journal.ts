@@ -43,7 +43,7 @@ export interface Transition {
 }
 
 /**
- * What came in, bounded: adverts that say the same are one entry, refused packets one for each reason and sender, and
+ * What came in, bounded: adverts that say the same are one entry, refused packets one for each reason, and
  * transitions are kept apart, so that no flood pushes them out.
  */
 export class Journal {
@@ -52,7 +52,8 @@ export class Journal {
   readonly #now: () => number;
   /** The entry that counts a sender's adverts while they say the same. */
   readonly #heard = new WeakMap<PeerStatistics, Heard>();
-  readonly #refused = new Map<string, JournalEntry>();
+  /** By instance and reason, since its last transition. */
+  readonly #refused = new Map<string, Map<RefusalReason, JournalEntry>>();
 
   /** @param now Milliseconds of wall-clock time. */
   constructor(now: () => number = Date.now) {
@@ -115,20 +116,21 @@ export class Journal {
     return heard === undefined ? undefined : { before: heard.before, since: heard.entry.at };
   }
 
+  /** Called for every packet of a flood: it makes nothing but for the first of its kind. */
   refused(instance: string, reason: RefusalReason, from: IpAddress): void {
-    const key = `${instance} ${reason} ${from.bytes.join(".")}`;
-    const known = this.#refused.get(key) ?? this.#refused.get(OTHERS);
-    if (known !== undefined) {
-      known.until = this.#now();
-      known.count++;
+    let kinds = this.#refused.get(instance);
+    if (kinds === undefined) {
+      kinds = new Map();
+      this.#refused.set(instance, kinds);
+    }
+    const known = kinds.get(reason);
+    if (known === undefined) {
+      const text = `advert refused: ${reason}, the first from ${formatAddress(from)}`;
+      kinds.set(reason, this.note("refused", text, instance));
       return;
     }
-    if (this.#refused.size >= SENDERS) {
-      this.#refused.set(OTHERS, this.note("refused", "adverts of many senders refused"));
-      return;
-    }
-    const text = `advert from ${formatAddress(from)} refused: ${reason}`;
-    this.#refused.set(key, this.note("refused", text, instance));
+    known.until = this.#now();
+    known.count++;
   }
 
   transition(change: Omit<Transition, "at">): void {
@@ -138,7 +140,7 @@ export class Journal {
     this.#transitions.push({ at, ...change });
     if (this.#transitions.length > TRANSITIONS + SLACK) this.#transitions.splice(0, SLACK);
     // What is refused counts anew from here.
-    this.#refused.clear();
+    this.#refused.delete(instance);
   }
 
   /** The last entry of an instance (or of all) that fits, if it is not older than `within` milliseconds. */
@@ -168,6 +170,3 @@ interface Heard {
 const ENTRIES = 4_096;
 const TRANSITIONS = 512;
 const SLACK = 64;
-/** Senders and reasons of refused adverts between two transitions; from there on they are counted together. */
-const SENDERS = 64;
-const OTHERS = "";

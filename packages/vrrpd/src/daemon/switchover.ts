@@ -40,10 +40,13 @@ export function succeeded({ result }: HandoverOutcome): boolean {
 /** Planned handovers of mastership, through the core: it keeps the addresses until the next master is heard. */
 export class Switchover {
   readonly #clock: Clock;
+  readonly #end: (instance: InstanceRuntime) => void;
   readonly #waiting = new Map<InstanceRuntime, (report: Report) => void>();
 
-  constructor(clock: Clock) {
+  /** @param end Ends what a switchover began, of one instance. */
+  constructor(clock: Clock, end: (instance: InstanceRuntime) => void) {
     this.#clock = clock;
+    this.#end = end;
   }
 
   onReport(instance: InstanceRuntime, report: Report): void {
@@ -76,7 +79,7 @@ export class Switchover {
           void instance.held.idle().then(() => end(outcome));
         }
       };
-      return { watch, event: { type: "switchover" } };
+      return { watch, act: () => instance.router.handle({ type: "switchover" }) };
     });
   }
 
@@ -86,12 +89,13 @@ export class Switchover {
     const { state, router, standing } = instance.router;
     if (state.name === "master") return this.#outcome(instance, "taken-back", "is master", now);
     if (state.name !== "backup") {
+      this.#end(instance);
       return this.#outcome(instance, "not-taken-back", `is in ${state.name}`, now);
     }
     const lower = state.master !== undefined && state.masterPriority < standing.priority;
     const mayPreempt = router.preempt && lower;
     if (!mayPreempt) {
-      instance.router.handle({ type: "switchover-back" });
+      this.#end(instance);
       const why = router.preempt
         ? `the master's priority ${state.masterPriority} is not below our ${standing.priority}`
         : "nopreempt: a living master stays";
@@ -105,7 +109,7 @@ export class Switchover {
         if (report.to === "master") end(this.#outcome(instance, "taken-back", "is master", begun));
         else end(this.#outcome(instance, "interrupted", `is ${report.to} (${report.why})`, begun));
       },
-      event: { type: "switchover-back" },
+      act: () => this.#end(instance),
     }));
   }
 
@@ -117,7 +121,7 @@ export class Switchover {
       end: (outcome: HandoverOutcome) => void,
     ) => {
       readonly watch: (report: Report) => void;
-      readonly event: { readonly type: "switchover" | "switchover-back" };
+      readonly act: () => void;
     },
   ): Promise<HandoverOutcome> {
     const begun = this.#clock.now();
@@ -133,13 +137,13 @@ export class Switchover {
         this.#waiting.delete(instance);
         resolve(outcome);
       };
-      const { watch, event } = begin(begun, end);
+      const { watch, act } = begin(begun, end);
       this.#waiting.set(instance, watch);
       timer = this.#clock.after(limit, () => {
         const text = `not over after ${Math.round(toMilliseconds(limit))} ms: it goes on`;
         end(this.#outcome(instance, "timeout", text, begun));
       });
-      instance.router.handle(event);
+      act();
     });
   }
 

@@ -70,7 +70,7 @@ export const COMMANDS = {
     usage: "switchover [INSTANCE ...] [--back] [--timeout TIME]",
     summary: "give the addresses to the peer, make-before-break; all instances unless named",
     options: { "--back": false, "--timeout": true },
-    help: "  --back           end it: who has the higher priority becomes master again\n  --timeout TIME   how long to wait for the end, as 10s; it goes on without us. Default: until it is over\nThe addresses stay until the peer's first advert is heard. When nobody comes, this host stays master and the exit\nstatus is 1. Afterwards this host stays backup, whatever its priority, until the peer fails, --back, or a restart of\nthe daemon. Instances of a sync group move together.",
+    help: "  --back           end it: who has the higher priority becomes master again\n  --timeout TIME   how long to wait for the end, as 10s; it goes on without us. Default: until it is over\nThe addresses stay until the peer's first advert is heard. When nobody comes, this host stays master and the exit\nstatus is 1. Afterwards this host stays backup, whatever its priority, until the peer fails, --back, or a restart of\nthe host. Instances of a sync group move together.",
     request: (words, options) => {
       const text = options.get("--timeout") ?? "0";
       const timeout = parseDuration(text);
