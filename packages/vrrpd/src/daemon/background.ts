@@ -24,14 +24,14 @@ export function startInBackground(argv: readonly string[]): Promise<number> {
     if (word === undefined || word === null || !("read" in word)) return;
     createInterface({ input: word }).on("line", (line) => {
       child.unref();
-      resolve(Number(line));
+      resolve(/^\d+$/.test(line) ? Number(line) : 1);
     });
   });
 }
 
-/** Whether this process was started by `startInBackground`. */
+/** Whether this process was started by `startInBackground`, or in its place by the guard, which waits for no word. */
 export function isInBackground(env: NodeJS.ProcessEnv): boolean {
-  return env[READY_FD] !== undefined;
+  return env[READY_FD] !== undefined || env["VRRPD_GUARD_FD"] !== undefined;
 }
 
 /** Says once how the start went, if somebody waits for it. */
