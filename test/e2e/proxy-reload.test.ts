@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { type HttpLoad, startHttpLoad } from "../support/http-load.ts";
@@ -398,3 +398,74 @@ test("the master's CLI reaches workers by number and by pid", () =>
     assert.match(await ask(cli, "nonsense"), /^Unknown command/);
     assert.match(await ask(cli, "prompt\n@1\n@master\nquit"), /^master> \d+> master> $/);
   }));
+
+test("-sf asks the old process to pause when it has the address, and binds then", () =>
+  inFolder(async (folder, port) => {
+    // Without SO_REUSEPORT, and it lets go on TTOU as HAProxy does.
+    const script = `const server = require("node:net").createServer().listen(${port}, "127.0.0.1", () => console.log("up"));
+      process.on("SIGTTOU", () => server.close());
+      process.on("SIGUSR1", () => process.exit(17));
+      setInterval(() => {}, 1000);`;
+    const old = spawn(process.execPath, ["-e", script]);
+    try {
+      await new Promise((resolve) => old.stdout.once("data", resolve));
+      const ended = new Promise((resolve) => old.once("exit", resolve));
+      folder.write(configuration(port));
+      folder.start(["-db", "-sf", String(old.pid)]);
+      assert.equal(await ended, 17);
+      await serves(port);
+    } finally {
+      old.kill("SIGKILL");
+    }
+  }));
+
+const isRoot = process.getuid?.() === 0;
+
+test(
+  "the master stays root, its workers are in the chroot as another user, and a reload binds a low port",
+  {
+    skip: isRoot ? false : "needs root",
+  },
+  () =>
+    inFolder(async (folder, port) => {
+      const jail = folder.file("jail");
+      mkdirSync(jail);
+      const rights = { global: `chroot ${jail}\nuser nobody\ngroup nogroup` };
+      folder.write(configuration(port, rights));
+      const master = await startMaster(folder);
+      const [worker] = childrenOf(master.pid);
+      assert.equal(readlinkSync(`/proc/${worker}/root`), jail);
+      assert.notEqual(statSync(`/proc/${worker}`).uid, 0);
+      assert.equal(readlinkSync(`/proc/${master.pid}/root`), "/");
+      const low = await freeLowPort();
+      folder.write(configuration(port, { ...rights, frontend: `  bind 127.0.0.1:${low}` }));
+      master.signal("SIGUSR2");
+      await until("a reload", () => successes(master) === 2);
+      assert.equal(await tryConnect(low), "connected");
+      assert.equal(await tryConnect(port), "connected");
+    }),
+);
+
+test("-D -W returns once a worker serves, and leaves a master with its pid in the file", () =>
+  inFolder(async (folder, port) => {
+    folder.write(configuration(port));
+    const pidfile = folder.file("pid");
+    assert.equal(await folder.start(["-D", "-W", "-p", pidfile]).ended, 0);
+    const pid = Number(readFileSync(pidfile, "latin1"));
+    try {
+      assert.equal(await tryConnect(port), "connected");
+      assert.equal(childrenOf(pid).length, 1);
+    } finally {
+      process.kill(pid, "SIGTERM");
+    }
+    await until("refused", async () => (await tryConnect(port)) === "ECONNREFUSED");
+    await until("no pid file", () => !existsSync(pidfile));
+  }));
+
+/** A port below 1024 that nobody has. */
+async function freeLowPort(): Promise<number> {
+  for (let port = 1_000; port > 800; port--) {
+    if ((await tryConnect(port)) === "ECONNREFUSED") return port;
+  }
+  throw new Error("no low port is free");
+}

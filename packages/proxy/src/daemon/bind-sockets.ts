@@ -18,6 +18,8 @@ export interface BoundSocket {
 export interface SocketSource {
   reuse?(bind: Bind): number | undefined;
   bound?(bind: Bind, fd: number): void;
+  /** Somebody else has the address: whether to try once more, after the pause that this call makes. */
+  retry?(): boolean;
 }
 
 /**
@@ -39,7 +41,8 @@ export function bindAll(
     for (const [number, bind] of frontend.binds.entries()) {
       const backlog = bind.backlog ?? frontend.backlog ?? frontend.maxconn ?? maxconn;
       const known = held.reuse?.(bind);
-      const fd = known ?? bindOne(bind, backlog);
+      let fd = known ?? bindOne(bind, backlog);
+      while (isTaken(fd) && held.retry?.()) fd = bindOne(bind, backlog);
       if (typeof fd === "number") {
         if (known === undefined) held.bound?.(bind, fd);
         sockets.push({ frontend: index, bind: number, fd });
@@ -105,10 +108,14 @@ function listen(
   });
   if (typeof result === "number") return result;
   const name = errnoName(-result.errno);
-  if (result.operation === "bind" && name === "EADDRINUSE") {
-    return { what: "cannot bind socket (Address already in use)" };
-  }
+  if (result.operation === "bind" && name === "EADDRINUSE") return TAKEN;
   return { what: `cannot ${result.operation} socket (${name})` };
+}
+
+const TAKEN = { what: "cannot bind socket (Address already in use)" };
+
+function isTaken(outcome: number | { readonly what: string }): boolean {
+  return outcome === TAKEN;
 }
 
 /** A socket file that a process left behind when it died. */

@@ -89,7 +89,7 @@ export function handleEnding(options: EndingOptions): Ending {
 }
 
 /** Unless a successor has written its own number there. */
-function removePidfile(pidfile: string | undefined): void {
+export function removePidfile(pidfile: string | undefined): void {
   if (pidfile === undefined) return;
   const path = bytesOf(configText(pidfile));
   try {

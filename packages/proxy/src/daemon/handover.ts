@@ -119,15 +119,40 @@ export function giveSockets(
 
 /** `-sf` finishes, `-st` ends the processes that this one replaces. */
 export function signalOld({ finish, terminate }: CommandLine): void {
-  const signal = (pid: number, name: NodeJS.Signals) => {
+  signalAll(finish, "SIGUSR1");
+  signalAll(terminate, "SIGTERM");
+}
+
+/**
+ * What to do when an address is taken and there are processes to replace: they are asked to pause, and to go on when
+ * all tries were in vain. Without such processes there is one try. HAProxy management guide §4.
+ */
+export function retryWhileOldLeave({ finish, terminate }: CommandLine): () => boolean {
+  const old = [...finish, ...terminate];
+  let tries = old.length === 0 ? BIND_TRIES : 0;
+  return () => {
+    if (tries === BIND_TRIES) {
+      if (old.length > 0) signalAll(old, "SIGTTIN");
+      return false;
+    }
+    if (tries++ === 0) signalAll(old, "SIGTTOU");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BIND_PAUSE);
+    return true;
+  };
+}
+
+const BIND_TRIES = 200;
+/** Milliseconds. */
+const BIND_PAUSE = 10;
+
+function signalAll(pids: readonly number[], name: NodeJS.Signals): void {
+  for (const pid of pids) {
     try {
       process.kill(pid, name);
     } catch {
       // It is gone already.
     }
-  };
-  for (const pid of finish) signal(pid, "SIGUSR1");
-  for (const pid of terminate) signal(pid, "SIGTERM");
+  }
 }
 
 function addressOf(text: string): StreamAddress {

@@ -16,10 +16,18 @@ interface HeldSocket {
  */
 export class HeldSockets {
   #held: readonly HeldSocket[];
+  readonly #retry: () => boolean;
 
-  /** @param taken Sockets of an older process, by `descriptorKey`. */
-  constructor(taken: readonly { readonly key: string; readonly fd: number }[] = []) {
+  /**
+   * @param taken Sockets of an older process, by `descriptorKey`.
+   * @param retry See `SocketSource.retry`.
+   */
+  constructor(
+    taken: readonly { readonly key: string; readonly fd: number }[] = [],
+    retry: () => boolean = () => false,
+  ) {
     this.#held = taken;
+    this.#retry = retry;
   }
 
   /**
@@ -36,6 +44,7 @@ export class HeldSockets {
     const sockets = bindAll(config, maxconn, report, {
       reuse: (bind) => takeFrom(free, bind),
       bound: (bind, fd) => fresh.push({ key: bindKey(bind), fd }),
+      retry: this.#retry,
     });
     if (sockets === undefined) {
       for (const { key, fd } of fresh) if (key !== undefined) closeDescriptor(fd);

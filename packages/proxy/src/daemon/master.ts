@@ -6,6 +6,7 @@ import type { SourceFile } from "../core/config/preprocess.ts";
 import { tellReady } from "./background.ts";
 import type { CommandLine } from "./cli.ts";
 import { bytesOf, configText } from "./config-text.ts";
+import { removePidfile } from "./ending.ts";
 import { signalOld } from "./handover.ts";
 import type { HeldSockets } from "./held-sockets.ts";
 import { bindMasterSockets, MasterCli } from "./master-cli.ts";
@@ -286,6 +287,8 @@ export class Master {
   #exit(lastCode: number): never {
     const code = this.#exitCode ?? lastCode;
     this.#options.report.say("WARNING", `All workers exited. Exiting... (${code})`);
+    const { command, first } = this.#options;
+    removePidfile(command.pidfile ?? first.config.global.pidfile);
     process.exit(code);
   }
 }

@@ -13,7 +13,7 @@ import type { CommandLine } from "./cli.ts";
 import { changeFolder, loadConfiguration, readSources, reportLoaded } from "./config-check.ts";
 import { bytesOf, configText } from "./config-text.ts";
 import { handleEnding } from "./ending.ts";
-import { signalOld, takeOverSockets } from "./handover.ts";
+import { retryWhileOldLeave, signalOld, takeOverSockets } from "./handover.ts";
 import { HeldSockets } from "./held-sockets.ts";
 import type { CheckedConfiguration } from "./master.ts";
 import { connectMaster } from "./master-link.ts";
@@ -40,7 +40,10 @@ export async function serve(command: CommandLine): Promise<void> {
       : await readGiven(command, master.start.files);
   if (checked === undefined) return exitWith(1);
   const { config, files, maxconn } = checked;
-  const held = master === undefined ? new HeldSockets(takeOverSockets(command, report)) : undefined;
+  const held =
+    master === undefined
+      ? new HeldSockets(takeOverSockets(command, report), retryWhileOldLeave(command))
+      : undefined;
   if (master === undefined && (command.masterWorker || config.global.masterWorker)) {
     const { runMaster } = await import("./master.ts");
     return runMaster({
