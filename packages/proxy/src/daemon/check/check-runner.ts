@@ -58,6 +58,8 @@ const SPREAD_THRESHOLD = 1_000_000;
 export class CheckRunner {
   readonly #options: CheckRunnerOptions;
   readonly #tasks: Task[] = [];
+  /** Those of servers, not agents, by proxy and server: traffic asks for them. */
+  readonly #byServer: (Task | undefined)[][] = [];
   #pool: BufferPool | undefined = undefined;
   #isStopped = false;
 
@@ -69,7 +71,12 @@ export class CheckRunner {
       backend.servers.forEach((config, server) => {
         const task = { proxy: index, server, config, backend, frontend, timer: undefined, due: 0 };
         const idle = { abort: undefined, startedAt: 0 };
-        if (config.check !== undefined) this.#tasks.push({ ...task, ...idle, isAgent: false });
+        if (config.check !== undefined) {
+          const check = { ...task, ...idle, isAgent: false };
+          this.#tasks.push(check);
+          this.#byServer[index] ??= [];
+          this.#byServer[index][server] = check;
+        }
         if (config.agent !== undefined) this.#tasks.push({ ...task, ...idle, isAgent: true });
       });
     }
@@ -111,9 +118,7 @@ export class CheckRunner {
    * turns it off.
    */
   suspect(proxy: number, server: number): void {
-    const task = this.#tasks.find(
-      (one) => one.proxy === proxy && one.server === server && !one.isAgent,
-    );
+    const task = this.#byServer[proxy]?.[server];
     if (task === undefined) return;
     const since = this.#now() - task.startedAt;
     this.#advance(proxy, server, Math.max(0, SUSPECT_GAP - since));
@@ -124,10 +129,9 @@ export class CheckRunner {
   }
 
   #advance(proxy: number, server: number, after: number): void {
-    for (const task of this.#tasks) {
-      if (task.proxy !== proxy || task.server !== server || task.isAgent) continue;
-      if (task.abort === undefined && task.due > this.#now() + after) this.#plan(task, after);
-    }
+    const task = this.#byServer[proxy]?.[server];
+    if (task?.abort !== undefined || task === undefined) return;
+    if (task.due > this.#now() + after) this.#plan(task, after);
   }
 
   #plan(task: Task, after: number): void {
