@@ -12,6 +12,8 @@ export const ADMIN_INHERITED_MAINT = 0x02;
 export const ADMIN_CONFIGURED_MAINT = 0x04;
 export const ADMIN_FORCED_DRAIN = 0x08;
 export const ADMIN_INHERITED_DRAIN = 0x10;
+/** Its name has no address. */
+export const ADMIN_UNRESOLVED = 0x20;
 
 const OPERATIONAL = ["stopped", "starting", "running", "stopping"] as const;
 const RESULTS = ["unknown", "neutral", "fail", "pass", "condpass"] as const;
@@ -28,8 +30,13 @@ export function serverStateOf(input: {
 }): ServerState {
   const { backend, server, address, health, check, now } = input;
   const configured = server.disabled && health.admin === "maint" ? ADMIN_CONFIGURED_MAINT : 0;
+  const isUnresolved = address.kind === "inet" && address.address === undefined;
   const admin =
-    (health.admin === "maint" ? ADMIN_FORCED_MAINT | configured : 0) |
+    (health.admin === "maint"
+      ? isUnresolved
+        ? ADMIN_UNRESOLVED
+        : ADMIN_FORCED_MAINT | configured
+      : 0) |
     (health.admin === "drain" ? ADMIN_FORCED_DRAIN : 0) |
     (health.inheritedMaint ? ADMIN_INHERITED_MAINT : 0) |
     (health.inheritedDrain ? ADMIN_INHERITED_DRAIN : 0);
@@ -41,14 +48,15 @@ export function serverStateOf(input: {
     serverId: server.id,
     serverName: server.name,
     address: address.kind === "inet" ? address.address : undefined,
-    operationalState: OPERATIONAL.indexOf(health.operational),
+    // In maintenance nothing is known of it. Observed: haproxy 2.6.12.
+    operationalState: isPaused ? 0 : OPERATIONAL.indexOf(health.operational),
     adminState: admin,
     userWeight: health.weight,
     initialWeight: server.weight,
     secondsSinceChange: Math.max(0, Math.floor((now - health.changedAt) / 1_000_000)),
     checkStatus: entry.number,
     checkResult: RESULTS.indexOf(entry.result),
-    checkHealth: server.check === undefined ? (isPaused ? 0 : server.health.rise) : health.health,
+    checkHealth: isPaused ? 0 : server.check === undefined ? server.health.rise : health.health,
     checkState:
       server.check === undefined ? 0 : 2 | (health.checksEnabled ? 4 : 0) | (isPaused ? 8 : 0),
     agentState: server.agent === undefined ? 0 : 16 | 2 | (health.agentEnabled ? 4 : 0),

@@ -155,3 +155,22 @@ test("maintenance is said once, and checks that come late change nothing", () =>
     ["Server b/s is going DOWN for maintenance"],
   );
 });
+
+test("a server whose name has no address is in maintenance until it is given one", () => {
+  const { keeper, servers, said } = keep(
+    "backend b\n server-template t 2 nowhere.invalid:80 check init-addr none\n",
+  );
+  assert.equal(servers(0).usable[0], 0);
+  assert.equal(said.length, 0);
+  assert.deepEqual(
+    keeper.states().map(({ adminState, operationalState }) => [adminState, operationalState]),
+    [
+      [32, 0],
+      [32, 0],
+    ],
+  );
+  const { address } = keeper.server(0, 0);
+  assert.ok(address.kind === "inet");
+  keeper.moveTo(0, 0, { ...address, address: { family: 4, bytes: Uint8Array.of(192, 0, 2, 1) } });
+  assert.deepEqual([servers(0).usable[0], servers(0).usable[1]], [1, 0]);
+});

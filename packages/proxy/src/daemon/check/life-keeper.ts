@@ -149,8 +149,11 @@ export class LifeKeeper implements ServerLifeControl {
   /** `set server … addr|port`, `set server … check-port`. */
   moveTo(proxy: number, server: number, address: SocketAddress, checkPort?: number): void {
     const life = this.#life(proxy, server);
+    const wasUnresolved = isUnresolved(life.address);
     life.address = address;
     if (checkPort !== undefined) life.checkPort = checkPort;
+    if (!wasUnresolved || isUnresolved(address)) return;
+    this.apply(proxy, server, { type: "admin", state: "ready", at: this.#ports.now() });
   }
 
   /** A check is over. */
@@ -414,8 +417,14 @@ function newLife(
   index: number,
   now: Micros,
 ): Life {
+  const first = firstLife(server, backend.name, now);
+  // A server without an address is in maintenance until it has one. HAProxy configuration manual §5.2, init-addr
+  const state: ServerHealth = isUnresolved(server.address)
+    ? { ...first.state, admin: "maint" }
+    : first.state;
   return {
-    ...firstLife(server, backend.name, now),
+    ...first,
+    state,
     proxy,
     index,
     server,
@@ -423,4 +432,8 @@ function newLife(
     followers: [],
     ramp: undefined,
   };
+}
+
+function isUnresolved(address: SocketAddress): boolean {
+  return address.kind === "inet" && address.address === undefined;
 }

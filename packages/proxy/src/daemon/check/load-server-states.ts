@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Micros } from "@ha/base";
-import { restoreHealth } from "../../core/check/server-state.ts";
+import { ADMIN_FORCED_MAINT, restoreHealth } from "../../core/check/server-state.ts";
 import type { Config } from "../../core/config/model.ts";
 import type { Backend } from "../../core/config/proxy-model.ts";
 import { readServerStates, type ServerState } from "../../core/config/server-state-file.ts";
@@ -41,6 +41,9 @@ export function loadServerStates(
       if (address.kind !== "inet" || address.host === undefined || !wantsLast) continue;
       if (row.address === undefined || row.fqdn !== address.host) continue;
       const last = { ...address, address: row.address };
+      if (address.address === undefined && (row.adminState & ADMIN_FORCED_MAINT) === 0) {
+        lives.restore(index, at, (_own, health) => ({ ...health, admin: "ready" }));
+      }
       lives.moveTo(index, at, last);
       plane.addresses.set(index, at, last);
     }
