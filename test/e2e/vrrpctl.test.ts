@@ -7,7 +7,7 @@ import { type InstancePlan, keepalivedConf } from "../support/keepalived-conf.ts
 import { ADDRESSES, type Pair, VIRTUAL_ADDRESS } from "../support/pair.ts";
 import { longestOutage } from "../support/probe.ts";
 import { pairings, scenario } from "../support/scenario.ts";
-import { now, sleep } from "../support/wall-clock.ts";
+import { now, sleep, until } from "../support/wall-clock.ts";
 
 // Goal: an operator sees who is master and why, moves the addresses without an outage, and is told when that fails.
 // Method: `vrrpctl` is run on the hosts of a pair as an operator would; a client asks the address all the time.
@@ -254,6 +254,55 @@ describe("vrrpctl", { concurrency: 4 }, () => {
       assert.equal((await ctl(host, "status")).status, 3);
     },
     { only: [{ lb1: "vrrpd", lb2: "vrrpd" }], programs: ["socat", "setpriv"] },
+  );
+
+  scenario(
+    "check-peers tells a peer that agrees from one that is silent, one that differs and one that is away",
+    async (pair) => {
+      const host = pair.host("lb1");
+      const unicast = { from: ADDRESSES.lb1, to: ADDRESSES.lb2 };
+      const twin = { from: ADDRESSES.lb2, to: ADDRESSES.lb1 };
+      const own = (priority: number, password: string): string =>
+        conf(priority, { unicast, password });
+      const peer = (priority: number): string =>
+        conf(priority, { unicast: twin, password: "secret" });
+      await pair.startBoth(
+        { lb1: "vrrpd", lb2: "vrrpd" },
+        { lb1: own(150, "secret"), lb2: peer(100) },
+      );
+      const silent = await ctl(host, "check-peers");
+      assert.match(
+        silent.stdout,
+        /10\.77\.0\.12 was never heard \(a backup is silent.*its host lives/,
+      );
+      assert.equal(silent.status, 0);
+      const heard = await ctl(pair.host("lb2"), "check-peers", "VI_1");
+      assert.match(heard.stdout, /10\.77\.0\.11 is heard, with priority 150: .* agree/);
+      assert.equal(heard.status, 0);
+
+      pair.daemon("lb1").reload(own(90, "other"));
+      await until("a refused advert", 10_000, async () => {
+        const { stdout, status: code } = await ctl(host, "check-peers");
+        return (
+          code === 1 &&
+          /10\.77\.0\.12 \d+ of its packets were refused: auth-failure \(compare auth_pass\)/.test(
+            stdout,
+          )
+        );
+      });
+
+      await pair.powerOff("lb2");
+      await pair.daemon("lb1").stop();
+      await pair.start("lb1", "vrrpd", own(150, "secret"));
+      await pair.settle("lb1");
+      const away = await ctl(host, "check-peers");
+      assert.match(
+        away.stdout,
+        /10\.77\.0\.12 was never heard, and its host does not answer ARP: it is away/,
+      );
+      assert.equal(away.status, 1);
+    },
+    { only: [{ lb1: "vrrpd", lb2: "vrrpd" }] },
   );
 
   scenario(

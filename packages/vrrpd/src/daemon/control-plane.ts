@@ -12,6 +12,7 @@ import type { Log } from "./log.ts";
 import { Maintenance, type MaintenanceRecord } from "./maintenance.ts";
 import { metricsText } from "./metrics.ts";
 import { MetricsEndpoint } from "./metrics-endpoint.ts";
+import { type AskHost, checkPeers, type InstanceCheck } from "./peer-check.ts";
 import { previewReload, type ReloadPreview } from "./reload-preview.ts";
 import { reportLines } from "./report-log.ts";
 import type { Runtime } from "./runtime.ts";
@@ -197,6 +198,8 @@ export class ControlPlane {
         return this.#switchOver(request, asker);
       case "maintenance":
         return request.on ? this.#beginMaintenance(request, asker) : this.#endMaintenance(asker);
+      case "check-peers":
+        return this.#checkPeers(request.instances);
       case "metrics":
         return metricsText(this.#status(), request.names);
       case "plan":
@@ -275,6 +278,20 @@ export class ControlPlane {
   #returnToService(): void {
     for (const instance of this.#runtime?.instances ?? []) this.#aside.end(instance);
     this.#runtime?.recheck();
+  }
+
+  #checkPeers(names: readonly string[]): Promise<readonly InstanceCheck[]> {
+    const running = this.#running;
+    const now = this.#options.clock.now();
+    // Many instances have the same peer.
+    const asked = new Map<string, ReturnType<AskHost>>();
+    const ask: AskHost = (address, device) => {
+      const key = `${formatAddress(address)} ${device}`;
+      const answer = asked.get(key) ?? running.hostLives(address, device);
+      asked.set(key, answer);
+      return answer;
+    };
+    return Promise.all(this.#find(names).map((instance) => checkPeers(instance, now, ask)));
   }
 
   async #plan(file: string | undefined): Promise<ReloadPreview> {

@@ -22,6 +22,8 @@ export type ControlRequest =
       /** Also when no peer takes over. */
       readonly force: boolean;
     }
+  /** Empty: all. */
+  | { readonly command: "check-peers"; readonly instances: readonly string[] }
   | { readonly command: "metrics"; readonly names: MetricNames }
   /** What a reload would change; of the daemon's own file unless one is named. */
   | { readonly command: "plan"; readonly file?: string };
@@ -65,6 +67,9 @@ export function parseRequest(line: string): ControlRequest | string {
       if (!isTime(limit)) return "'for' is no time in milliseconds";
       return { command: "maintenance", on, for: limit, force: value["force"] === true };
     }
+    case "check-peers":
+      if (!isTexts(instances)) return "'instances' is no list of names";
+      return { command: "check-peers", instances };
     case "metrics":
       if (names !== "mehdy" && names !== "gen2brain") return "'names' is mehdy or gen2brain";
       return { command: "metrics", names };
@@ -72,7 +77,7 @@ export function parseRequest(line: string): ControlRequest | string {
       if (file !== undefined && typeof file !== "string") return "'file' is no text";
       return { command: "plan", ...(file === undefined ? {} : { file }) };
     default:
-      return "no such command: status, why, switchover, maintenance, metrics, plan";
+      return "no such command: status, why, switchover, maintenance, check-peers, metrics, plan";
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type IpAddress,
   type Micros,
   micros,
+  prefixContains,
   type Random,
   seconds,
   type Timer,
@@ -344,6 +345,17 @@ export class Runtime {
   /** Something that counts for every instance, such as a maintenance, has changed. */
   recheck(): void {
     this.#update();
+  }
+
+  /** Asks a host on this device's network by ARP or neighbour discovery; undefined when it cannot be on it. */
+  hostLives(address: IpAddress, device: string): Promise<boolean | undefined> {
+    const { network } = this.#options;
+    const link = network.linkByName(device);
+    const near = network
+      .addresses(link?.index ?? 0)
+      .some((own) => prefixContains({ address: own.address, length: own.prefixLength }, address));
+    if (link === undefined || !near) return Promise.resolve(undefined);
+    return new Promise((resolve) => this.#askWitness([address], device, resolve));
   }
 
   clearStatistics(): void {

@@ -1,5 +1,6 @@
 import type { MaintenanceAnswer, WhyAnswer } from "../control-plane.ts";
 import type { JournalEntry } from "../journal.ts";
+import type { Finding, InstanceCheck } from "../peer-check.ts";
 import type { ReloadPreview } from "../reload-preview.ts";
 import { STATE_WORD } from "../status.ts";
 import type { HandoverOutcome } from "../switchover.ts";
@@ -48,6 +49,27 @@ export function maintenanceView(answer: MaintenanceAnswer, asked: boolean, paint
       ? paint.bad("nobody takes over: not in maintenance, master as before (--force: all the same)")
       : "maintenance is off";
   return `${handoverView(outcomes, paint)}${state}\n${warning === undefined ? "" : `${paint.bad(warning)}\n`}`;
+}
+
+export function peersView(checks: readonly InstanceCheck[], paint: Paint): string {
+  const finding = ({ good, text }: Finding): string => (good ? text : paint.bad(text));
+  return checks
+    .map(({ instance, settings, peers, findings }) => {
+      const lines = [
+        ...peers.flatMap(({ address, findings: own }) =>
+          own.map((it) => `${address} ${finding(it)}`),
+        ),
+        ...findings.map(finding),
+      ];
+      return `${paint.strong(instance)}: ${settings}\n${lines.map((line) => `  ${line}\n`).join("")}`;
+    })
+    .join("");
+}
+
+export function peersAgree(checks: readonly InstanceCheck[]): boolean {
+  return checks.every(({ peers, findings }) =>
+    [...peers.flatMap((peer) => peer.findings), ...findings].every(({ good }) => good),
+  );
 }
 
 export function planView(plan: ReloadPreview, paint: Paint): string {

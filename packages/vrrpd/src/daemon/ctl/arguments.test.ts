@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { parseArguments, parseDuration, parseTime } from "./arguments.ts";
 
@@ -63,4 +64,20 @@ test("a time of day is the last one that has passed, to its end", () => {
   );
   assert.equal(parseTime("25:00", now), undefined);
   assert.equal(parseTime("noon", now), undefined);
+});
+
+test("bash completes commands, and the options of the command at hand", () => {
+  const parsed = parseArguments(["completion"]);
+  assert.ok("help" in parsed);
+  const complete = (...words: readonly string[]): string[] => {
+    const script = `${parsed.help}
+COMP_WORDS=(vrrpctl ${words.join(" ")} ""); COMP_CWORD=$(( \${#COMP_WORDS[@]} - 1 )); _vrrpctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout, stderr, status } = spawnSync("bash", ["-c", script], { encoding: "utf8" });
+    assert.deepEqual([status, stderr], [0, ""]);
+    return stdout.trim().split("\n");
+  };
+  assert.ok(complete().includes("switchover"));
+  assert.ok(complete("switchover").includes("--back"));
+  assert.ok(!complete("status").includes("--back"));
+  assert.ok(complete("maintenance").includes("off"));
 });

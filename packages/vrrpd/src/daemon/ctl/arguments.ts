@@ -98,6 +98,13 @@ export const COMMANDS = {
       };
     },
   },
+  "check-peers": {
+    usage: "check-peers [INSTANCE ...]",
+    summary: "are the peers heard, and do they agree with us? Does a silent one's host live?",
+    options: {},
+    help: "A backup is silent by protocol: of it, only its host can be asked, by ARP or neighbour discovery.\nExit status 1 when packets of a peer are refused, settings differ, or a host does not answer.",
+    request: (words) => ({ command: "check-peers", instances: words }),
+  },
   metrics: {
     usage: "metrics [--names mehdy|gen2brain]",
     summary: "what Prometheus would read",
@@ -137,6 +144,7 @@ export function parseArguments(words: readonly string[]): ParsedArguments {
   if (first === "--help" || first === "-h" || first === "help" || first === "") {
     return first === "" ? { problem: "which command?" } : { help: generalHelp() };
   }
+  if (first === "completion") return { help: bashCompletion() };
   // Common options may stand before the command as well.
   const at = words.findIndex((word, i) => isCommand(word) && !takesValue(words[i - 1]));
   const name = words[at];
@@ -209,11 +217,35 @@ function generalHelp(): string {
   const lines = Object.entries(COMMANDS).map(
     ([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`,
   );
+  lines.push(`  ${"completion".padEnd(width)}  for bash: source <(vrrpctl completion)`);
   return `Usage: vrrpctl COMMAND [OPTION ...]\n\n${lines.join("\n")}\n\n${COMMON_HELP}`;
 }
 
 function commandHelp({ usage, summary, help }: Command): string {
   return `Usage: vrrpctl ${usage}\n\n${summary}\n\n${help}\n\n${COMMON_HELP}`;
+}
+
+/** From the table of commands: those, and the options of each. */
+function bashCompletion(): string {
+  const common = Object.keys(COMMON).filter((key) => key.startsWith("--"));
+  const commands = Object.entries(COMMANDS).map(([name, { options }]: [string, Command]) => {
+    const words = [
+      ...Object.keys(options),
+      ...common,
+      ...(name === "maintenance" ? ["on", "off"] : []),
+    ];
+    return `    ${name}) words="${words.join(" ")}" ;;`;
+  });
+  return `# bash completion of vrrpctl; zsh reads it after: autoload -U bashcompinit && bashcompinit
+_vrrpctl() {
+  local words="${Object.keys(COMMANDS).join(" ")} completion"
+  [ "$COMP_CWORD" -gt 1 ] && case "\${COMP_WORDS[1]}" in
+${commands.join("\n")}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o default -F _vrrpctl vrrpctl
+`;
 }
 
 /** `90`, `10s`, `500ms`, `30m`, `2h`, `1d`, in milliseconds; without a unit seconds. */

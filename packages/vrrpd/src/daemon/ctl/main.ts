@@ -1,10 +1,18 @@
 import { resolve } from "node:path";
 import { controlPaths } from "../control-paths.ts";
 import type { MaintenanceAnswer, WhyAnswer } from "../control-plane.ts";
+import type { InstanceCheck } from "../peer-check.ts";
 import type { ReloadPreview } from "../reload-preview.ts";
 import type { StatusReport } from "../status-report.ts";
 import type { HandoverOutcome } from "../switchover.ts";
-import { handoverView, maintenanceView, planView, whyView } from "./answer-view.ts";
+import {
+  handoverView,
+  maintenanceView,
+  peersAgree,
+  peersView,
+  planView,
+  whyView,
+} from "./answer-view.ts";
 import { type CtlArguments, parseArguments } from "./arguments.ts";
 import { ControlClient, Refused, Unreachable } from "./control-client.ts";
 import { statusView } from "./status-view.ts";
@@ -86,6 +94,10 @@ function viewOf({ command, ...rest }: CtlArguments["request"], result: unknown):
       const answer = result as MaintenanceAnswer;
       const on = "on" in rest && rest.on;
       return { text: maintenanceView(answer, on, paint), good: answer.on === on };
+    }
+    case "check-peers": {
+      const checks = result as readonly InstanceCheck[];
+      return { text: peersView(checks, paint), good: peersAgree(checks) };
     }
     case "metrics":
       return { text: String(result), good: true };
