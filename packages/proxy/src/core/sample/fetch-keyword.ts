@@ -48,7 +48,10 @@ export const LAYERS = {
   internal: { at: CLIENT | AT_CHECK | AT_CONFIG, name: "internal state" },
   client: { at: CLIENT, name: "client address" },
   session: { at: CLIENT & ~AT_CONNECTION, name: "client handshake" },
-  backend: { at: CLIENT & ~(AT_CONNECTION | AT_SESSION), name: "chosen backend" },
+  backend: {
+    at: (CLIENT & ~(AT_CONNECTION | AT_SESSION)) | AT_CHECK,
+    name: "chosen backend",
+  },
   "request content": { at: REQUEST, name: "request buffer contents" },
   "request head": { at: REQUEST, name: "HTTP request headers" },
   "request body": { at: REQUEST, name: "HTTP request body" },

@@ -35,6 +35,12 @@ export function loadServerStates(
       const server = backend.servers[at];
       if (server === undefined) continue;
       lives.restore(index, at, (own, fresh) => restoreHealth(row, own, fresh, now));
+      if (lives.server(index, at).state.admin === "drain") {
+        report.say(
+          "WARNING",
+          `config : Server ${backend.name}/${server.name} remains in forced drain mode.`,
+        );
+      }
       const { address } = server;
       // `init-addr last`: a name's last address counts before it is asked for again.
       const wantsLast = server.initAddr[0]?.kind === "last";
