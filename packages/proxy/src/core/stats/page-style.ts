@@ -26,8 +26,8 @@ table.tbl { border-collapse: collapse; } .tbl td, .tbl th { border: 1px solid va
 a.px { color: var(--name-ink); text-decoration: none; } a.lfsb { color: inherit; text-decoration: none; } .rls { letter-spacing: 0.2em; margin-right: 1px; }
 table.lgd { border-collapse: collapse; } .lgd td { border: 1px solid var(--line); padding: 2px 6px; } .lgd td.noborder { border: 0; }
 u { text-decoration: none; border-bottom: 1px dotted; position: relative; }
-div.tips { visibility: hidden; position: absolute; z-index: 9; left: 0; top: 1.4em; padding: 3px 5px; background: var(--tip); border: 1px solid var(--line); border-radius: 3px; white-space: nowrap; text-align: left; }
-u:hover div.tips, u:focus div.tips { visibility: visible; } td > div.tips { display: none; }
+div.tips { display: none; position: absolute; z-index: 9; left: 0; top: 1.4em; padding: 3px 5px; background: var(--tip); border: 1px solid var(--line); border-radius: 3px; white-space: nowrap; text-align: left; }
+u:hover div.tips { display: block; }
 table.det { border-collapse: collapse; } .tbl .det th, .tbl .det td { border: 0; padding: 0 3px; font-size: 11px; } .det th { text-align: left; }
 .bad { color: #d00; font-weight: bold; }
 `;

@@ -47,7 +47,7 @@ export interface InfoField {
   readonly doc: string;
 }
 
-/** All fields, in order. A description that nobody set is an empty one. */
+/** All fields, in order. A description that nobody set is left out. */
 export function infoFields(figures: ProcessFigures): readonly InfoField[] {
   const megabytes = (bytes: number) => Math.floor(bytes / 2 ** 20);
   return (
@@ -130,7 +130,9 @@ export function infoFields(figures: ProcessFigures): readonly InfoField[] {
       [70, "Start_time_sec", "MDP", "u32", figures.startedAt, "Start, in seconds since 1970"],
       [71, "Tainted", "SGP", "str", "0", "Experimental features in use"],
     ] as const
-  ).map(([position, name, tag, type, value, doc]) => ({ position, name, tag, type, value, doc }));
+  )
+    .filter(([, name]) => name !== "description" || figures.description !== undefined)
+    .map(([position, name, tag, type, value, doc]) => ({ position, name, tag, type, value, doc }));
 }
 
 /** `0d 0h00m05s`. */

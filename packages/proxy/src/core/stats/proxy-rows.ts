@@ -107,14 +107,10 @@ function frontendRow(source: StatsSource, state: ProxyState, frontend: Frontend)
       rate,
       rate_lim: frontend.rateLimitSessions,
       rate_max: most(stat.STAT_RATE_MAX, rate),
-      ...(http
-        ? {
-            ...responses(sum),
-            req_rate: requestRate,
-            req_rate_max: most(stat.STAT_REQ_RATE_MAX, requestRate),
-            req_tot: sum(stat.STAT_REQ_TOT),
-          }
-        : {}),
+      ...(http ? responses(sum) : {}),
+      req_rate: requestRate,
+      req_rate_max: most(stat.STAT_REQ_RATE_MAX, requestRate),
+      req_tot: sum(stat.STAT_REQ_TOT),
       ...COMPRESSION,
       mode: frontend.mode,
       conn_rate: connectionRate,
@@ -260,7 +256,6 @@ function serverRow(
             check_health: health.health,
           }
         : {}),
-      ...(http && settings.checked ? { hanafail: 0 } : {}),
       cli_abrt: sum(stat.STAT_CLI_ABRT),
       srv_abrt: sum(stat.STAT_SRV_ABRT),
       lastsess: lastSession(source, row),

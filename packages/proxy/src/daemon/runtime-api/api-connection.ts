@@ -64,7 +64,7 @@ export class ApiConnection {
   }
 
   #advance(): void {
-    if (this.#isRunning || this.#socket.destroyed) return;
+    if (this.#isRunning || this.state.isClosing || this.#socket.destroyed) return;
     const line = this.#nextLine();
     if (line === undefined) {
       if (this.#ended) this.#finish();
@@ -132,7 +132,8 @@ export class ApiConnection {
       this.#say(`${text === "" || text.endsWith("\n") ? text : `${text}\n`}\n`);
     }
     if (this.state.isInteractive) this.#say("> ");
-    else this.state.isClosing = true;
+    // Lines that came together are answered together; what comes later is not looked at.
+    else if (!this.#input.includes("\n")) this.state.isClosing = true;
   }
 
   async #answer(words: readonly string[], payload: string | undefined): Promise<string> {
@@ -144,6 +145,7 @@ export class ApiConnection {
       connection: this.state,
       payload,
     });
+    await this.#process.fleet.settled();
     this.#socket.setTimeout(this.state.timeout);
     return typeof answer === "string" ? answer : this.#mark(answer.refusal);
   }

@@ -247,7 +247,7 @@ function change(
 ): "ok" | "key not found" | "version not found" | { readonly pattern: string } {
   const result = applyPatternChange(list, request);
   if (result !== undefined && !result.ok) return result.error;
-  void process.fleet.ask({ kind: "patterns", list: list.id, change: request });
+  process.fleet.tellOthers({ kind: "patterns", list: list.id, change: request });
   return "ok";
 }
 

@@ -43,6 +43,10 @@ export type ThreadAnswer = readonly SessionView[] | boolean | undefined;
 /** Every thread of the process, this one first. */
 export interface ThreadFleet {
   ask(request: ThreadRequest): Promise<readonly ThreadAnswer[]>;
+  /** As `ask`, but this thread has done it already. */
+  tellOthers(request: ThreadRequest): void;
+  /** When every thread has done all that was asked so far: an answer then tells the truth about all of them. */
+  settled(): Promise<unknown>;
 }
 
 /** Does a request in this thread. */

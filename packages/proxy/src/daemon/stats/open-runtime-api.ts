@@ -32,11 +32,18 @@ export function openRuntimeApi(options: {
   const { lives } = checks;
   const { world, plane } = worker;
   const view = createStatsView(worker, share, lives);
+  let latest: Promise<unknown> = Promise.resolve();
   const fleet: ThreadFleet = {
     ask: async (request) => {
       const others = threads.ask(request);
+      // Threads take requests in their order: when the latest is done, all are.
+      latest = others;
       return [performRequest(worker, 1, request), ...(await others)];
     },
+    tellOthers: (request) => {
+      latest = threads.ask(request);
+    },
+    settled: () => latest,
   };
   const control: ProcessControl = {
     config,
