@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { seconds } from "@ha/base";
 import { SimClock } from "@ha/base/testing";
 import { Log } from "./log.ts";
-import { LogLimiter, MAX_KINDS } from "./log-limiter.ts";
+import { FAMILY_KINDS, LogLimiter, MAX_KINDS } from "./log-limiter.ts";
 import { consoleText, DescriptorSink, plainText, SyslogSink } from "./log-sink.ts";
 
 test("a thousand refused packets make three lines and one that counts the rest", () => {
@@ -22,6 +22,21 @@ test("a thousand refused packets make three lines and one that counts the rest",
     "advert refused",
     "advert refused (997 more in the last minute)",
   ]);
+});
+
+test("forged senders beyond the first of a family share one budget, and leave the others theirs", () => {
+  const clock = new SimClock();
+  const lines: string[] = [];
+  const limiter = new LogLimiter(clock, (line) => lines.push(line), { burst: 1 });
+  for (let i = 0; i < 10_000; i++) limiter.write(`V bad ${i}`, "refused", "V bad");
+  assert.equal(lines.length, FAMILY_KINDS + 1);
+  limiter.write("V farewell", "farewell");
+  assert.equal(lines.length, FAMILY_KINDS + 2);
+  clock.run(seconds(61));
+  assert.equal(lines.length, FAMILY_KINDS + 3, "one line counts what the others sent");
+  limiter.write("V bad 1", "refused", "V bad");
+  assert.equal(lines.length, FAMILY_KINDS + 4, "room comes back");
+  limiter.close();
 });
 
 test("a kind that stays quiet for a minute is logged at once when it comes back", () => {

@@ -52,8 +52,9 @@ export class Narrator {
     };
     if (report.type === "refused") {
       // A peer can send these by the thousand: the line is made only if it is written.
-      const kind = `${instance.name} ${report.reason} ${report.from.bytes.join(".")}`;
-      this.#limiter.write(kind, () => reportLines(report, context)[0]?.message ?? "");
+      const family = `${instance.name} ${report.reason}`;
+      const kind = `${family} ${report.from.bytes.join(".")}`;
+      this.#limiter.write(kind, () => reportLines(report, context)[0]?.message ?? "", family);
       return;
     }
     // A script without a result yet is shown as a fault, and not announced as one.

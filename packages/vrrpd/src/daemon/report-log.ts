@@ -97,7 +97,9 @@ export function reportLines(report: Report, context: ReportContext): readonly Re
       return [
         line(
           "warning",
-          `advert from ${from} refused: ${report.reason}`,
+          report.reason === "own-echo"
+            ? `our own adverts (${from}) come back to us, refused: own-echo: the network has a loop, or another host our address`
+            : `advert from ${from} refused: ${report.reason}`,
           { peer: from, reason: report.reason },
           `refused ${from} ${report.reason}`,
         ),
