@@ -4,6 +4,9 @@ import { writeSync } from "node:fs";
 /** Set for the process in the background: the number of the descriptor that it writes its verdict to. */
 const VARIABLE = "LBPROXY_BACKGROUND_FD";
 
+/** Where the user has started us. */
+const START_FOLDER = process.cwd();
+
 /** Whether this process is the one in the background already. */
 export function isInBackground(): boolean {
   return process.env[VARIABLE] !== undefined;
@@ -24,6 +27,8 @@ export function startInBackground(inherited: readonly number[]): Promise<number>
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
     stdio,
+    // `-C` counts from here, there as well.
+    cwd: START_FOLDER,
     env: { ...process.env, [VARIABLE]: String(verdict) },
   });
   child.stdout?.on("data", (chunk: Buffer) => process.stdout.write(chunk));

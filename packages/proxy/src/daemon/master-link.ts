@@ -51,13 +51,14 @@ export interface MasterLink {
 export async function connectMaster(): Promise<MasterLink | undefined> {
   if (process.env[VARIABLE] === undefined || process.send === undefined) return undefined;
   delete process.env[VARIABLE];
+  // Orders that come before somebody listens wait: the first may be to stop.
+  const early: { readonly order: MasterOrder; readonly handle: unknown }[] = [];
+  let obey = (order: MasterOrder, handle: unknown): void => void early.push({ order, handle });
   const start = await new Promise<WorkerStart>((resolve) => {
-    const first = (order: MasterOrder): void => {
-      if (order.type !== "start") return;
-      process.off("message", first);
-      resolve(order);
-    };
-    process.on("message", first);
+    process.on("message", (order: MasterOrder, handle: unknown) => {
+      if (order.type === "start") resolve(order);
+      else obey(order, handle);
+    });
     // Without a master before the start there is nothing to do.
     process.once("disconnect", () => process.exit(1));
   });
@@ -70,10 +71,11 @@ export async function connectMaster(): Promise<MasterLink | undefined> {
     said: (lines) => tell({ type: "said", lines }),
     ready: () => tell({ type: "ready" }),
     listen: ({ softStop, client }) => {
-      process.on("message", (order: MasterOrder, handle: unknown) => {
+      obey = (order, handle) => {
         if (order.type === "soft stop") softStop(order.retired);
         else if (order.type === "client" && handle !== undefined) client(handle as Socket);
-      });
+      };
+      for (const { order, handle } of early.splice(0)) obey(order, handle);
       process.once("disconnect", () => softStop(undefined));
       if (!process.connected) softStop(undefined);
     },

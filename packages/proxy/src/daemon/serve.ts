@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { micros } from "@ha/base";
-import { type Executor, raiseDescriptorLimit } from "@ha/linux/ring";
+import { adoptDescriptor, type Executor, raiseDescriptorLimit } from "@ha/linux/ring";
 import type { Config } from "../core/config/model.ts";
 import type { SourceFile } from "../core/config/preprocess.ts";
 import { SharedLives } from "../core/stats/shared-lives.ts";
@@ -55,6 +55,8 @@ export async function serve(command: CommandLine): Promise<void> {
       inherited: inheritedDescriptors,
     });
   }
+  // Programs that checks start do not get them.
+  for (const { fd } of master?.start.sockets ?? []) adoptDescriptor(fd);
   const sockets = master?.start.sockets ?? held?.prepare(config, maxconn, report);
   if (sockets === undefined) return exitWith(1);
   held?.keep(new Set(sockets.map(({ fd }) => fd)));

@@ -60,6 +60,8 @@ export class WorkerProcess {
       });
     });
     this.started = Promise.race([ready, this.ended]);
+    const limit = setTimeout(() => child.kill("SIGKILL"), START_LIMIT);
+    void this.started.then(() => clearTimeout(limit));
     this.#send(start);
   }
 
@@ -89,6 +91,9 @@ export class WorkerProcess {
     return true;
   }
 }
+
+/** Milliseconds until a worker must serve: one that hangs must not keep reloads from ever ending. */
+const START_LIMIT = 120_000;
 
 /** Descriptors under their own numbers, the line between the processes at the first free one. */
 function slotsFor(descriptors: readonly number[]): StdioOptions {
