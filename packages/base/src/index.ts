@@ -40,3 +40,4 @@ export {
   toMilliseconds,
   toSeconds,
 } from "./time.ts";
+export { TimerQueue } from "./timer-queue.ts";

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The part of libuv that we call; its headers do not come with node-api-headers. */
@@ -426,6 +428,25 @@ static napi_value door_unwatch(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* timerOpen() -> descriptor of a timer on CLOCK_MONOTONIC. */
+static napi_value door_timer_open(napi_env env, napi_callback_info info) {
+  (void)info;
+  return outcome(env, timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+}
+
+/* timerSet(fd, microseconds) -> 0. Readable once that time has passed; 0 disarms. Either forgets an expiry not yet read. */
+static napi_value door_timer_set(napi_env env, napi_callback_info info) {
+  struct call call = enter(env, info);
+  int fd = integer(&call, 0);
+  double after = 0;
+  if (napi_get_value_double(env, call.argument[1], &after) != napi_ok || !(after >= 0 && after < 1e15)) call.wrong = true;
+  if (call.wrong) return refuse(&call);
+  uint64_t microseconds = (uint64_t)after;
+  struct itimerspec when = {
+      .it_value = {.tv_sec = (time_t)(microseconds / 1000000), .tv_nsec = (long)(microseconds % 1000000) * 1000}};
+  return outcome(env, timerfd_settime(fd, 0, &when, NULL));
+}
+
 static const struct {
   const char *name;
   napi_callback function;
@@ -445,6 +466,8 @@ static const struct {
     {"receive", door_receive},
     {"send", door_send},
     {"setOption", door_set_option},
+    {"timerOpen", door_timer_open},
+    {"timerSet", door_timer_set},
     {"unwatch", door_unwatch},
     {"watch", door_watch},
 };

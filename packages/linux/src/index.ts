@@ -1,4 +1,5 @@
 export { addAddress, removeAddress } from "./address-request.ts";
+export { type Alarm, openAlarm } from "./alarm.ts";
 export type {
   Announcer,
   AnnouncerOptions,

@@ -1,4 +1,5 @@
-import { type Clock, type Micros, micros, milliseconds, type Timer } from "@ha/base";
+import { type Clock, type Micros, micros, milliseconds, type Timer, TimerQueue } from "@ha/base";
+import { type Alarm, openAlarm } from "@ha/linux";
 
 /** How late timers were, since the start. */
 export interface Lateness {
@@ -12,18 +13,23 @@ export interface Lateness {
 }
 
 /**
- * A timer that fires later than this means the process or the host stood still. What arrived meanwhile is then read
- * before the timer is judged: a backup that slept past its down timer would else take over from a living master.
+ * A timer that fires later than this means that the process or the host stood still; it is counted and told. (What
+ * arrived meanwhile is heard before a master is believed dead: `Ports.drain`.)
  */
 export const STALL = milliseconds(2);
 
 /**
- * The daemon's time: CLOCK_MONOTONIC in microseconds, timers to an absolute deadline. A Node timer is exact to a
- * millisecond only and drifts when armed anew from "now" (+1 ms a second, measured), so the last stretch is waited for
- * anew and callers that re-arm should do so from `deadline` arithmetic over `now()`.
+ * The daemon's time: CLOCK_MONOTONIC in microseconds, timers to an absolute deadline. One alarm of the kernel serves
+ * them all, since a Node timer is exact to a millisecond only, which a takeover would feel three times over.
  */
 export class MonotonicClock implements Clock {
+  readonly #timers = new TimerQueue();
   readonly #onStall: (lateness: Micros) => void;
+  #alarm: Alarm | undefined;
+  /** What the alarm is set to. */
+  #alarmAt: Micros | undefined;
+  /** The alarm's descriptor does not keep the process alive; this does, while a timer is set. */
+  #alive: NodeJS.Timeout | undefined;
   #fired = 0;
   #stalls = 0;
   #worst = micros(0);
@@ -48,48 +54,46 @@ export class MonotonicClock implements Clock {
   }
 
   after(delay: Micros, callback: () => void): Timer {
-    const deadline = this.now() + Math.max(0, delay);
-    let node: NodeJS.Timeout | undefined;
-    let immediate: NodeJS.Immediate | undefined;
+    const timer = this.#timers.add(micros(this.now() + Math.max(0, delay)), callback);
+    this.#arm();
+    return timer;
+  }
 
-    const run = (): void => {
-      immediate = undefined;
-      callback();
-    };
-    const fire = (): void => {
-      const early = deadline - this.now();
-      if (early > EARLY_ENOUGH) {
-        arm(early);
-        return;
-      }
-      node = undefined;
-      const lateness = micros(Math.max(0, -early));
+  #arm(): void {
+    const next = this.#timers.next;
+    if (next === undefined) {
+      // A cancelled last timer: the alarm rings for nothing once, which is cheaper than clearing it each time.
+      clearInterval(this.#alive);
+      this.#alive = undefined;
+      return;
+    }
+    this.#alive ??= setInterval(() => {}, LONG);
+    if (this.#alarmAt !== undefined && this.#alarmAt <= next) return;
+    this.#alarm ??= openAlarm(() => this.#ring());
+    this.#alarmAt = next;
+    this.#alarm.set(micros(next - this.now()));
+  }
+
+  #ring(): void {
+    this.#alarmAt = undefined;
+    // What callbacks set for "at once" is for the next turn, so that sockets have theirs.
+    const now = this.now();
+    for (;;) {
+      const due = this.#timers.take(now);
+      if (due === undefined) break;
+      const lateness = micros(this.now() - due.at);
       this.#fired++;
       this.#last = lateness;
       if (lateness > this.#worst) this.#worst = lateness;
-      if (lateness <= STALL) {
-        callback();
-        return;
+      if (lateness > STALL) {
+        this.#stalls++;
+        this.#onStall(lateness);
       }
-      this.#stalls++;
-      this.#onStall(lateness);
-      // One pass of the loop polls every socket; its callbacks run before this one.
-      immediate = setImmediate(run);
-    };
-    const arm = (remaining: number): void => {
-      // Node rounds 0 up to 1 ms, so a rest below half a millisecond goes round the loop instead.
-      if (remaining < 500) immediate = setImmediate(fire);
-      else node = setTimeout(fire, Math.round(remaining / 1_000));
-    };
-    arm(deadline - this.now());
-    return {
-      cancel: () => {
-        clearTimeout(node);
-        clearImmediate(immediate);
-      },
-    };
+      due.callback();
+    }
+    this.#arm();
   }
 }
 
-/** Firing this little early is truer to the deadline than another turn of the loop. */
-const EARLY_ENOUGH = 50;
+/** Of Node's timers the longest but some: 24 days, in milliseconds. */
+const LONG = 2_000_000_000;
