@@ -106,7 +106,8 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
     await new Promise((resolve) => setTimeout(resolve, 400));
     const resumed = daemon.lines.find((line) => line.startsWith("resumed")) ?? "";
     assert.match(resumed, new RegExp(`from ${daemon.pid}$`));
-    assert.ok(Number(resumed.split(" ")[2]) > 0, resumed);
+    // None when the successor is there before the next is due, as with Node 24.
+    assert.match(resumed, /^resumed \d+ \d+ /);
     context.diagnostic(`longest gap ${longestGap().toFixed(1)} ms at 100 ms; ${resumed}`);
     assert.ok(longestGap() < 250, `${longestGap()}`);
     assert.ok(heard.every(({ priority }) => priority === 100));
