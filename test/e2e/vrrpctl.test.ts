@@ -114,6 +114,11 @@ describe("vrrpctl", { concurrency: 4 }, () => {
       assert.equal(back.status, 0, back.stdout + back.stderr);
       await pair.settle("lb1");
       assert.ok(longestOutage(pair.answers(backSince)) <= 50);
+      const why = await ctl(host, "why");
+      assert.match(
+        why.stdout,
+        /BACKUP → MASTER[^\n]*\nbecause: switchover --back, asked for by user 0/,
+      );
     },
     { only: beside },
   );

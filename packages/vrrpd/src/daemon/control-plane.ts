@@ -147,8 +147,10 @@ export class ControlPlane {
         break;
       case "effective-priority": {
         const cause = journal.last(name, 1_000, ({ kind }) => PRIORITY_CAUSES.has(kind))?.text;
-        const text = `effective priority ${report.from} → ${report.to}`;
-        journal.note("priority", cause === undefined ? text : `${cause}: ${text}`, name);
+        const { from, to } = report;
+        const text = `effective priority ${from} → ${to}`;
+        const said = cause === undefined ? text : `${cause}: ${text}`;
+        journal.note("priority", said, name, { from, to });
         break;
       }
       case "winner-heard":

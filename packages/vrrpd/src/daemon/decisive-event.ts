@@ -61,7 +61,13 @@ export function decisiveEvent(
     case "higher-priority": {
       if (peer?.lastPriority === undefined) return "another router has a higher claim";
       const text = `${formatAddress(peer.address)} advertises priority ${peer.lastPriority}, ours is ${own}`;
-      const fall = journal.last(name, LONG, ({ kind }) => kind === "priority");
+      // Only a fall that gave the other the better claim has decided anything.
+      const theirs = peer.lastPriority;
+      const fall = journal.last(
+        name,
+        LONG,
+        ({ change }) => change !== undefined && change.from >= theirs && change.to <= theirs,
+      );
       return fall === undefined ? text : `${fall.text}; then ${text}`;
     }
     case "master-left":
@@ -92,12 +98,25 @@ function takeoverCause(
     return `${from} (priority ${peer.lastPriority}) fell silent: its last advert came ${milliseconds(silence)} ago`;
   }
   const text = `${from} advertises priority ${peer.lastPriority}, ours is ${own}`;
-  const risen = journal.last(instance.name, LONG, ({ kind }) => kind === "priority");
-  const change = journal.priorityBefore(peer);
-  if (change?.before !== undefined && change.before > own && change.since > (risen?.at ?? 0)) {
-    return `${from} lowered its priority from ${change.before} to ${peer.lastPriority}, ours is ${own}`;
+  const theirs = peer.lastPriority;
+  // Of what made our claim the better one, the latest decided.
+  const since = (time: number | undefined): number => time ?? 0;
+  const risen = journal.last(
+    instance.name,
+    LONG,
+    ({ change }) => change !== undefined && change.from <= theirs && change.to >= theirs,
+  );
+  const asked = journal.last(instance.name, LONG, ({ kind }) => kind === "control");
+  const fallen = journal.priorityBefore(peer);
+  if (
+    fallen?.before !== undefined &&
+    fallen.before >= own &&
+    fallen.since > Math.max(since(risen?.at), since(asked?.at))
+  ) {
+    return `${from} lowered its priority from ${fallen.before} to ${theirs}, ours is ${own}`;
   }
-  return risen === undefined ? text : `${risen.text}; ${text}`;
+  const decided = since(asked?.at) > since(risen?.at) ? asked : risen;
+  return decided === undefined ? text : `${decided.text}; ${text}`;
 }
 
 function faultCause(instance: InstanceRuntime, journal: Journal): string {

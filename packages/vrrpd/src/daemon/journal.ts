@@ -1,6 +1,7 @@
 import { formatAddress, type IpAddress, type Micros } from "@ha/base";
 import type { StateName } from "../core/state.ts";
 import type { PeerStatistics, RefusalReason } from "../core/statistics.ts";
+import { STATE_WORD } from "./status.ts";
 
 export type JournalKind =
   | "start"
@@ -28,6 +29,13 @@ export interface JournalEntry {
   /** Undefined: it concerns all. */
   readonly instance?: string;
   readonly text: string;
+  /** Of kind `priority`. */
+  readonly change?: PriorityChange;
+}
+
+export interface PriorityChange {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** A change of state, with what decided it as it was known at that moment. */
@@ -70,7 +78,7 @@ export class Journal {
     return this.#transitions;
   }
 
-  note(kind: JournalKind, text: string, instance?: string): JournalEntry {
+  note(kind: JournalKind, text: string, instance?: string, change?: PriorityChange): JournalEntry {
     const at = this.#now();
     const entry: JournalEntry = {
       at,
@@ -79,6 +87,7 @@ export class Journal {
       kind,
       ...(instance === undefined ? {} : { instance }),
       text,
+      ...(change === undefined ? {} : { change }),
     };
     this.#entries.push(entry);
     // In steps, since the front of an array is dear to cut.
@@ -136,7 +145,7 @@ export class Journal {
   transition(change: Omit<Transition, "at">): void {
     const at = this.#now();
     const { instance, from, to, because } = change;
-    this.note("state", `${from} → ${to}: ${because}`, instance);
+    this.note("state", `${STATE_WORD[from]} → ${STATE_WORD[to]}: ${because}`, instance);
     this.#transitions.push({ at, ...change });
     if (this.#transitions.length > TRANSITIONS + SLACK) this.#transitions.splice(0, SLACK);
     // What is refused counts anew from here.
