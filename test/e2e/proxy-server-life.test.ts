@@ -198,6 +198,44 @@ backend judge
   },
 );
 
+compared("without option redispatch requests wait on for a server that went down", async () => {
+  const [theirs, ours] = await both(
+    `${DEFAULTS}
+frontend front
+  bind {front}
+  default_backend app
+backend app
+  balance roundrobin
+  cookie S insert
+  server s <s> cookie s maxconn 1 track judge/s
+  server t <t> cookie t
+backend judge
+  server s <judge> check
+`,
+    { s: {}, t: OK, judge: OK },
+    async (proxy, stubs) => {
+      const ask = () =>
+        talk(
+          proxy.ports["front"] as number,
+          ["GET / HTTP/1.1\r\nHost: x\r\nCookie: S=s\r\nConnection: close\r\n\r\n"],
+          4_500,
+        );
+      // The first holds the only slot of a server that never answers; two more wait for it.
+      const first = ask();
+      await pause(100);
+      const waiting = [ask(), ask()];
+      await pause(300);
+      await stubs["judge"]?.behave("refuse");
+      const answers = (await Promise.all(waiting)).map(({ text }) => text.slice(0, 12));
+      await first;
+      return { answers, lines: serverLines(proxy) };
+    },
+  );
+  assert.deepEqual(ours, theirs);
+  assert.deepEqual(ours?.answers, ["HTTP/1.1 503", "HTTP/1.1 503"]);
+  assert.match(ours?.lines.join() ?? "", /1 sessions active, 0 requeued, 2 remaining in queue/);
+});
+
 compared(
   "a state file keeps a server in maintenance, its weight, and one that was down",
   async () => {

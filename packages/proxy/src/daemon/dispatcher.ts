@@ -36,18 +36,22 @@ export class Dispatcher {
   readonly #shared = new PendingQueue();
   readonly #own: readonly PendingQueue[];
   readonly #onWait: () => void;
+  readonly #redistributes: boolean;
   #waiting = 0;
 
   /**
    * @param waiters Of the whole thread, by ticket owner.
    * @param onWait Called when the first one has to wait: `wake` must be called now and then from here on.
+   * @param redistributes Whether what waits for a server goes elsewhere when it goes down: `option redispatch`.
    */
   constructor(
     servers: Servers,
     balance: Balance,
     waiters: Map<number, ServerWaiter>,
     onWait: () => void,
+    redistributes = true,
   ) {
+    this.#redistributes = redistributes;
     this.#onWait = onWait;
     this.#servers = servers;
     this.#balance = balance;
@@ -118,9 +122,10 @@ export class Dispatcher {
 
   /**
    * Takes all that wait for this very server, which went away, to others: how many. Those for which there is none
-   * wait no more.
+   * wait no more. Without `option redispatch` they stay, as in HAProxy.
    */
   redistribute(server: number): number {
+    if (!this.#redistributes) return 0;
     const own = this.#own[server] as PendingQueue;
     let moved = 0;
     for (let ticket = own.peek(); ticket !== undefined; ticket = own.peek()) {
@@ -137,9 +142,21 @@ export class Dispatcher {
     return moved;
   }
 
+  /** Whether it may take what waits for any server: it is up, and a backup only when no other is. */
+  #servesAll(server: number): boolean {
+    const servers = this.#servers;
+    if (!canTake(servers, server)) return false;
+    if (servers.backup[server] === 0) return true;
+    for (let i = 0; i < servers.count; i++) {
+      if (servers.backup[i] === 0 && canTake(servers, i)) return false;
+    }
+    return true;
+  }
+
   #serve(server: number): void {
     for (;;) {
-      const ticket = nextOf(this.#own[server] as PendingQueue, this.#shared);
+      const own = this.#own[server] as PendingQueue;
+      const ticket = this.#servesAll(server) ? nextOf(own, this.#shared) : own.peek();
       if (ticket === undefined || !takeSlot(this.#servers, server)) return;
       const waiter = this.#waiters.get(ticket.owner);
       this.#leave(ticket);

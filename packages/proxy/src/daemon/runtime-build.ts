@@ -318,11 +318,17 @@ class ProxyBuilder {
     const has = (name: string) => options.on.has(name);
     const { servers } = this.#state;
     const balance = compileBalance(backend, servers, this.#context) ?? NOTHING;
-    const dispatcher: Dispatcher = new Dispatcher(servers, balance, this.#plane.waiters, () =>
-      this.#plane.pollWhile(() => {
-        dispatcher.wake();
-        return dispatcher.waiting > 0;
-      }),
+    const dispatcher: Dispatcher = new Dispatcher(
+      servers,
+      balance,
+      this.#plane.waiters,
+      () =>
+        this.#plane.pollWhile(() => {
+          dispatcher.wake();
+          return dispatcher.waiting > 0;
+        }),
+      // With `option persist` even a server that is down is waited for.
+      options.redispatch !== undefined && !has("persist"),
     );
     const persistence = compilePersistence(backend, servers, this.#context);
     const sendName = backend.sendNameHeader;
