@@ -164,9 +164,9 @@ function proxyTable(
   if (state === undefined || section === undefined) return "";
   const name = escapeHtml(section.name);
   const isServed = rows.some(({ object }) => object === "server");
-  const hasBoxes = view.isAdmin && isServed;
+  const hasForm = view.isAdmin && isServed;
   const rowView: RowView = {
-    hasBoxes,
+    hasBoxes: view.isAdmin,
     showsLegends: page.showLegends,
     showsModules: page.showModules,
     legendOf: (row) => legendOf(source, row),
@@ -178,13 +178,13 @@ function proxyTable(
     ? `<u>${nameLink}<div class=tips>cap: ${capability}, mode: ${section.mode}, id: ${section.id}</div></u>`
     : nameLink;
   const description = section.description === undefined ? "" : escapeHtml(section.description);
-  let html = hasBoxes ? `<form method="post" action="${escapeHtml(link(view, {}))}">` : "";
+  let html = hasForm ? `<form method="post" action="${escapeHtml(link(view, {}))}">` : "";
   html += `<table class="tbl" width="100%">
 <tr class="titre"><th class="pxname" width="10%">${shown}</th><th class="${description === "" ? "empty" : "desc"}" width="90%">${description}</th></tr>
 </table>
 <table class="tbl" width="100%">
 ${headingRows(rowView, section.name)}${rows.map((row) => pageRow(row, rowView)).join("")}</table>`;
-  if (hasBoxes) {
+  if (hasForm) {
     html += `Choose the action to perform on the checked servers : <select name=action>${ORDERS.map(([value, text]) => `<option value="${value}">${text}</option>`).join("")}</select><input type="hidden" name="b" value="#${section.id}">&nbsp;<input type="submit" value="Apply"></form>`;
   }
   return `${html}<p>\n`;

@@ -140,6 +140,15 @@ function writeObjectMetric(
   all: readonly StatRow[],
 ): void {
   writer.begin(`haproxy_${object}_${name}`, type, DOCS.get(source) ?? "");
+  if (source === "hrsp_1xx") {
+    for (const code of CODES) {
+      for (const { row, labels } of own) {
+        const value = row.values[`hrsp_${code}`];
+        if (value !== undefined) writer.series(`${labels},code="${code}"`, value);
+      }
+    }
+    return;
+  }
   for (const { row, labels } of own) {
     const { values } = row;
     switch (source) {
@@ -149,12 +158,6 @@ function writeObjectMetric(
       case "check_status":
         if (values.check_status !== undefined) {
           writer.states(labels, CHECK_STATES, String(values.check_status).replace(/^\* /, ""));
-        }
-        break;
-      case "hrsp_1xx":
-        if (values.hrsp_1xx === undefined) break;
-        for (const code of ["1xx", "2xx", "3xx", "4xx", "5xx", "other"] as const) {
-          writer.series(`${labels},code="${code}"`, values[`hrsp_${code}`]);
         }
         break;
       case "agg_server_status":
@@ -227,6 +230,7 @@ function writeModules(writer: MetricWriter, object: ObjectType, own: readonly La
   }
 }
 
+const CODES = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"] as const;
 const SERVER_STATES = ["DOWN", "UP", "MAINT", "DRAIN", "NOLB"] as const;
 /** Of all that a check can end as, those that HAProxy tells. */
 const CHECK_STATES: readonly string[] = Object.keys(CHECK_STATUSES).filter(
