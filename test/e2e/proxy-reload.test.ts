@@ -86,17 +86,17 @@ test("USR2 reloads under load: every request is answered", () =>
     folder.write(configuration(port));
     const master = await startMaster(folder, ["-p", folder.file("pid")]);
     const first = childrenOf(master.pid);
-    const traffic = load(port);
-    let isOver = false;
-    const finished = traffic.done.then(() => (isOver = true));
-    for (let wanted = 2; !isOver; wanted++) {
+    const traffic = load(port, Number.POSITIVE_INFINITY);
+    let reloads = 0;
+    while (traffic.answered < REQUESTS || reloads < 3) {
       master.signal("SIGUSR2");
-      await until("a reload", () => successes(master) >= wanted || isOver);
-      await Promise.race([pause(150), finished]);
+      reloads++;
+      await until("a reload", () => successes(master) === 1 + reloads);
+      await pause(150);
     }
+    traffic.stop();
+    await traffic.done;
     assert.deepEqual(traffic.failures, []);
-    assert.equal(traffic.answered, REQUESTS);
-    assert.ok(successes(master) >= 4, `${successes(master)} starts`);
     await until("one worker", () => childrenOf(master.pid).length === 1);
     assert.notDeepEqual(childrenOf(master.pid), first);
   }));
@@ -114,27 +114,17 @@ test("a process that follows another by -x and -sf loses no request, and has its
     await until("a stats socket", () => existsSync(stats));
     const inode = listenerInode(port);
     assert.notEqual(inode, undefined);
-    const traffic = load(port);
-    let isOver = false;
-    let changes = 0;
-    void traffic.done.then(() => (isOver = true));
-    while (!isOver || changes < 2) {
+    const traffic = load(port, Number.POSITIVE_INFINITY);
+    for (let changes = 0; traffic.answered < REQUESTS || changes < 2; changes++) {
       const old = running;
-      running = folder.start([
-        "-db",
-        "-p",
-        folder.file("pid"),
-        "-x",
-        stats,
-        "-sf",
-        String(old.pid),
-      ]);
+      const follow = ["-x", stats, "-sf", String(old.pid)];
+      running = folder.start(["-db", "-p", folder.file("pid"), ...follow]);
       assert.equal(await old.ended, 0, running.output());
-      changes++;
       await pause(100);
     }
+    traffic.stop();
+    await traffic.done;
     assert.deepEqual(traffic.failures, []);
-    assert.equal(traffic.answered, REQUESTS);
     assert.equal(listenerInode(port), inode);
     assert.equal(readFileSync(folder.file("pid"), "latin1").trim(), String(running.pid));
   }));
@@ -250,6 +240,19 @@ test("a killed worker is replaced while clients wait: nobody is refused", () =>
       [],
     );
     assert.match(master.output(), /Current worker \(\d+\) exited with code 137 \(Killed\)/);
+  }));
+
+test("a reload right after a crash leaves one worker, the reload's", () =>
+  inFolder(async (folder, port) => {
+    folder.write(configuration(port));
+    const master = await startMaster(folder);
+    process.kill(childrenOf(master.pid)[0] as number, "SIGKILL");
+    await until("another worker is starting", () => /Starting another/.test(master.output()));
+    master.signal("SIGUSR2");
+    await until("a reload", () => successes(master) === 2);
+    await until("one worker", () => childrenOf(master.pid).length === 1);
+    const last = master.output().match(/New worker \((\d+)\) forked(?![\s\S]*forked)/)?.[1];
+    assert.deepEqual(childrenOf(master.pid), [Number(last)]);
   }));
 
 test("LBPROXY_EXIT_ON_FAILURE=1 makes the master leave with a killed worker's code", () =>
