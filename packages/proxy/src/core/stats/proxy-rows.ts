@@ -423,7 +423,7 @@ function checkValues({ status, code, info, duration }: CheckResult): RowValues {
     check_status: status,
     ...(hasCode ? { check_code: code } : {}),
     ...(duration < 0 ? {} : { check_duration: duration }),
-    last_chk: info,
+    last_chk: oneLine(info),
     check_desc: text,
   };
 }
@@ -434,9 +434,17 @@ function agentValues({ status, code, info, duration }: CheckResult): RowValues {
     agent_status: status,
     ...(hasCode ? { agent_code: code } : {}),
     ...(duration < 0 ? {} : { agent_duration: duration }),
-    last_agt: info,
+    last_agt: oneLine(info),
     agent_desc: text,
   };
+}
+
+/** What a server said must not begin a new line of the statistics. */
+function oneLine(text: string): string {
+  let shown = "";
+  for (const character of text)
+    shown += character < " " || character === "\u007f" ? " " : character;
+  return shown;
 }
 
 function responses(sum: (field: number) => number): RowValues {
