@@ -79,13 +79,14 @@ static napi_value door_enter_namespace(napi_env env, napi_callback_info info) {
   return outcome(env, result);
 }
 
-/* setScheduler(policy, priority): of the whole process's main thread, with SCHED_RESET_ON_FORK as policy says */
+/* setScheduler(thread, policy, priority): of one thread, 0 is the caller's; with SCHED_RESET_ON_FORK as policy says */
 static napi_value door_set_scheduler(napi_env env, napi_callback_info info) {
   struct call call = enter(env, info);
-  int policy = (int)integer(&call, 0);
-  struct sched_param parameter = {.sched_priority = (int)integer(&call, 1)};
+  pid_t thread = (pid_t)integer(&call, 0);
+  int policy = (int)integer(&call, 1);
+  struct sched_param parameter = {.sched_priority = (int)integer(&call, 2)};
   if (call.wrong) return refuse(&call);
-  return outcome(env, sched_setscheduler(0, policy, &parameter));
+  return outcome(env, sched_setscheduler(thread, policy, &parameter));
 }
 
 /* getScheduler() -> policy */

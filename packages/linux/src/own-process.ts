@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { constants } from "node:os";
 import { loadNative } from "./socket-door.ts";
 import { type SystemError, systemError } from "./system-error.ts";
@@ -13,11 +14,12 @@ interface NativeProcess {
   setAffinity(mask: Uint8Array): number;
   setLimit(resource: number, soft: number, hard: number): number;
   setName(name: string): number;
-  setScheduler(policy: number, priority: number): number;
+  setScheduler(thread: number, policy: number, priority: number): number;
   unshare(flags: number): number;
 }
 
 const CLONE_NEWNET = 0x4000_0000;
+const ESRCH = 3;
 const SCHED_RR = 2;
 const SCHED_RESET_ON_FORK = 0x4000_0000;
 const PR_SET_PDEATHSIG = 1;
@@ -33,12 +35,18 @@ function native(): NativeProcess {
 }
 
 /**
- * Round robin real-time scheduling for the main thread, as `vrrp_rt_priority`: 1–99. Children do not inherit it
- * (SCHED_RESET_ON_FORK), so that no script can starve the host.
+ * Round robin real-time scheduling for this process, as `vrrp_rt_priority`: 1–99. All threads that it has by now get
+ * it, since the main one waits for V8's helpers at times. Children do not inherit it (SCHED_RESET_ON_FORK), so that no
+ * script can starve the host.
  */
 export function setRealtimePriority(priority: number): SystemError | undefined {
-  const result = native().setScheduler(SCHED_RR | SCHED_RESET_ON_FORK, priority);
-  return outcome(`set real-time priority ${priority}`, result);
+  for (const thread of readdirSync("/proc/self/task")) {
+    const result = native().setScheduler(Number(thread), SCHED_RR | SCHED_RESET_ON_FORK, priority);
+    // A thread may have ended since it was listed.
+    if (result < 0 && result !== -ESRCH)
+      return outcome(`set real-time priority ${priority}`, result);
+  }
+  return undefined;
 }
 
 /** CPUs that the main thread may use, as `vrrp_cpu_affinity`. */
