@@ -1,7 +1,8 @@
 import { strict as assert } from "node:assert";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
-import { connect } from "node:net";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { test } from "node:test";
 import { type HttpLoad, startHttpLoad } from "../support/http-load.ts";
 import {
@@ -99,6 +100,59 @@ test("USR2 reloads under load: every request is answered", () =>
     assert.deepEqual(traffic.failures, []);
     await until("one worker", () => childrenOf(master.pid).length === 1);
     assert.notDeepEqual(childrenOf(master.pid), first);
+  }));
+
+test("USR2 reloads under load with a server behind: every request is answered", () =>
+  inFolder(async (folder, port) => {
+    const origin = createHttpServer((_request, response) => response.end(BODY));
+    await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", () => resolve()));
+    const { port: behind } = origin.address() as AddressInfo;
+    folder.write(
+      `${configuration(port).replace(/ {2}http-request return.*\n/, "  default_backend app\n")}backend app\n  server s1 127.0.0.1:${behind} check\n`,
+    );
+    const master = await startMaster(folder);
+    const traffic = load(port, Number.POSITIVE_INFINITY);
+    for (let reloads = 1; traffic.answered < REQUESTS / 5 || reloads <= 3; reloads++) {
+      master.signal("SIGUSR2");
+      await until("a reload", () => successes(master) === 1 + reloads);
+      await pause(150);
+    }
+    traffic.stop();
+    await traffic.done;
+    assert.deepEqual(traffic.failures, []);
+    origin.closeAllConnections();
+    origin.close();
+  }));
+
+test("a TCP session goes on through reloads, while new ones go to the new worker", () =>
+  inFolder(async (folder, port) => {
+    const echo = createServer((socket) => socket.on("error", () => {}).pipe(socket));
+    await new Promise<void>((resolve) => echo.listen(0, "127.0.0.1", () => resolve()));
+    const { port: behind } = echo.address() as AddressInfo;
+    folder.write(
+      `global\n  nbthread 2\ndefaults\n  mode tcp\n  timeout connect 1s\n  timeout client 9s\n  timeout server 9s\nlisten l\n  bind 127.0.0.1:${port}\n  server s1 127.0.0.1:${behind}\n`,
+    );
+    const master = await startMaster(folder);
+    const socket = connect(port, "127.0.0.1");
+    let text = "";
+    let isClosed = false;
+    socket.on("data", (chunk) => (text += chunk.toString("latin1")));
+    socket.on("close", () => (isClosed = true));
+    for (let round = 1; round <= 3; round++) {
+      socket.write(`${round};`);
+      await until("an echo", () => text.endsWith(`${round};`));
+      if (round === 3) break;
+      master.signal("SIGUSR2");
+      await until("a reload", () => successes(master) === 1 + round);
+      assert.equal(await tryConnect(port), "connected");
+    }
+    assert.equal(text, "1;2;3;");
+    assert.equal(isClosed, false);
+    // The first worker, which has the session, and the newest.
+    await until("two workers", () => childrenOf(master.pid).length === 2);
+    socket.end();
+    await until("one worker", () => childrenOf(master.pid).length === 1);
+    echo.close();
   }));
 
 test("a process that follows another by -x and -sf loses no request, and has its very socket", () =>
