@@ -62,12 +62,18 @@ function mehdyMetrics(page: MetricsPage, { instances, scripts }: StatusReport): 
       "gauge",
       "State: 0 INIT, 1 BACKUP, 2 MASTER, 3 FAULT.",
       instances.flatMap((instance) => {
-        const addresses = state(instance).map(withoutHostLength);
+        const addresses = state(instance);
         // One series without an address, so that the state is told all the same.
         const all = addresses.length === 0 && name === "keepalived_vrrp_state" ? [""] : addresses;
-        return all.map(
-          (ip_address): Sample => [{ ...mehdyLabels(instance), ip_address }, stateNumber(instance)],
-        );
+        return all.map((text): Sample => {
+          const [prefix = "", dev] = text.split(" dev ");
+          const labels = mehdyLabels(instance);
+          const intf = dev ?? deviceOf(instance);
+          return [
+            { ...labels, intf, ip_address: withoutHostLength(prefix) },
+            stateNumber(instance),
+          ];
+        });
       }),
     );
   }
@@ -79,6 +85,12 @@ function mehdyMetrics(page: MetricsPage, { instances, scripts }: StatusReport): 
       instances.map((instance) => [mehdyLabels(instance), instance.counters[counter] ?? 0]),
     );
   }
+  page.add(
+    "keepalived_gratuitous_arp_delay_total",
+    "counter",
+    "garp_master_delay in seconds, as the exporter has it.",
+    instances.map((instance) => [mehdyLabels(instance), instance.garpDelay / 1_000]),
+  );
   page.add(
     "keepalived_script_status",
     "gauge",
@@ -93,8 +105,14 @@ function mehdyMetrics(page: MetricsPage, { instances, scripts }: StatusReport): 
   );
 }
 
-function mehdyLabels({ name, interface: intf = "", vrid }: InstanceReport): Labels {
-  return { iname: name, intf, vrid: String(vrid) };
+function mehdyLabels(instance: InstanceReport): Labels {
+  const { name, vrid } = instance;
+  return { iname: name, intf: deviceOf(instance), vrid: String(vrid) };
+}
+
+/** As the exporters have it from keepalived's `ifp_ifname`: with use_vmac the macvlan. */
+function deviceOf(instance: InstanceReport): string {
+  return instance.device ?? instance.interface ?? "";
 }
 
 /** keepalived shows the length of an address only when it is not a host's. */
@@ -121,9 +139,14 @@ function gen2brainMetrics(page: MetricsPage, { instances }: StatusReport): void 
       `keepalived_vrrp_${counter}`,
       "counter",
       `keepalived's statistic ${counter}.`,
-      instances.map(({ name, interface: intf = "", vrid, state, counters }) => [
-        { name, intf, vrid: String(vrid), state },
-        counters[counter] ?? 0,
+      instances.map((instance) => [
+        {
+          name: instance.name,
+          intf: deviceOf(instance),
+          vrid: String(instance.vrid),
+          state: instance.state,
+        },
+        instance.counters[counter] ?? 0,
       ]),
     );
   }

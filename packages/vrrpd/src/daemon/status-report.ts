@@ -1,4 +1,5 @@
 import { formatAddress, type Micros, toMilliseconds } from "@ha/base";
+import type { VirtualAddress } from "../core/config/model.ts";
 import { contribution, type TrackerState } from "../core/tracking.ts";
 import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { MaintenanceRecord } from "./maintenance.ts";
@@ -64,6 +65,7 @@ export interface InstanceReport {
     readonly weight: number;
     readonly adds: number;
   }[];
+  /** `10.0.0.1/24`, or `10.0.0.1/24 dev eth1` where it does not go to `device`. */
   readonly addresses: readonly string[];
   readonly excludedAddresses: readonly string[];
   readonly addressesHeld: boolean;
@@ -74,6 +76,8 @@ export interface InstanceReport {
   readonly master: { readonly address: string; readonly priority: number } | undefined;
   readonly advertInterval: number;
   readonly downTimer: number;
+  /** `garp_master_delay`. */
+  readonly garpDelay: number;
   readonly faults: readonly string[];
   readonly splitBrain: boolean;
   readonly group: string | undefined;
@@ -211,8 +215,10 @@ function instanceReport(instance: InstanceRuntime, now: Micros): InstanceReport 
       weight: tracker.weight,
       adds: contribution(tracker),
     })),
-    addresses: config.virtual_ipaddress.map(addressText),
-    excludedAddresses: config.virtual_ipaddress_excluded.map(addressText),
+    addresses: config.virtual_ipaddress.map((it) => addressText(it, status.device)),
+    excludedAddresses: config.virtual_ipaddress_excluded.map((it) =>
+      addressText(it, status.device),
+    ),
     addressesHeld: status.addressesSet,
     source: status.source === undefined ? undefined : formatAddress(status.source),
     device: status.device,
@@ -222,6 +228,7 @@ function instanceReport(instance: InstanceRuntime, now: Micros): InstanceReport 
         : { address: formatAddress(status.master.address), priority: status.master.priority },
     advertInterval: toMilliseconds(status.masterInterval),
     downTimer: toMilliseconds(status.downTimer),
+    garpDelay: toMilliseconds(config.garp_master_delay),
     faults: status.faults.map(faultText),
     splitBrain: state.name === "master" && state.split === "told",
     group: config.sync_group,
@@ -231,11 +238,10 @@ function instanceReport(instance: InstanceRuntime, now: Micros): InstanceReport 
   };
 }
 
-function addressText({
-  address,
-  length,
-}: InstanceRuntime["config"]["virtual_ipaddress"][number]): string {
-  return `${formatAddress(address)}/${length}`;
+/** The device is said where it is not the instance's. */
+function addressText({ address, length, dev = "" }: VirtualAddress, device = ""): string {
+  const text = `${formatAddress(address)}/${length}`;
+  return dev === "" || dev === device ? text : `${text} dev ${dev}`;
 }
 
 function problemsOf(instance: InstanceReport): string[] {

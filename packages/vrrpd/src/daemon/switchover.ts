@@ -32,11 +32,6 @@ export interface HandoverOutcome {
   readonly took: number;
 }
 
-/** Whether the operator has got what he asked for. */
-export function succeeded({ result }: HandoverOutcome): boolean {
-  return result === "handed-over" || result === "taken-back";
-}
-
 /** Planned handovers of mastership, through the core: it keeps the addresses until the next master is heard. */
 export class Switchover {
   readonly #clock: Clock;
