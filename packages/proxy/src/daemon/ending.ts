@@ -13,6 +13,8 @@ export interface EndingOptions {
   readonly pidfile: string | undefined;
   /** A master started us: it owns the sockets and their files, and tells us what its user wants. */
   readonly hasMaster: boolean;
+  /** A soft stop has begun. */
+  readonly stopping: () => void;
 }
 
 export interface Ending {
@@ -54,6 +56,7 @@ export function handleEnding(options: EndingOptions): Ending {
   const softStop = (abandoned = worker.listeners.map(({ fd }) => fd)): void => {
     if (isStopping) return;
     isStopping = true;
+    options.stopping();
     const { hardStopAfter } = config.global;
     if (hardStopAfter !== undefined) setTimeout(stop, hardStopAfter / 1000);
     const closing = [...new Set(abandoned)];

@@ -42,6 +42,20 @@ export function handleOperatorSignals(
   process.on("SIGTTIN", () => pause("running", "Resumed"));
 }
 
+/** What a soft stop says of each proxy, on stderr and to the log, as HAProxy words it. Observed: 2.6.12. */
+export function tellStopped(control: ProcessControl, worker: Worker, report: StartReport): void {
+  const rows = proxyRows(control.source);
+  for (const { index, name } of control.source.proxies) {
+    const total = (object: string): number => {
+      const row = rows.find((own) => own.proxy === index && own.object === object);
+      return number(row?.values.conn_tot ?? row?.values.stot);
+    };
+    const line = `Proxy ${name} stopped (cumulated conns: FE: ${total("frontend")}, BE: ${total("backend")}).`;
+    report.plain("WARNING", line);
+    logLine(worker, control.config.global.logTargets, line);
+  }
+}
+
 /** HAProxy's words. Observed: 2.6.12. */
 export function stateLines(source: StatsSource): string[] {
   const rows = proxyRows(source).map(({ object, proxy, values }) => ({ object, proxy, values }));

@@ -17,7 +17,7 @@ import { retryWhileOldLeave, signalOld, takeOverSockets } from "./handover.ts";
 import { HeldSockets } from "./held-sockets.ts";
 import type { CheckedConfiguration } from "./master.ts";
 import { connectMaster } from "./master-link.ts";
-import { handleOperatorSignals } from "./operator-signals.ts";
+import { handleOperatorSignals, tellStopped } from "./operator-signals.ts";
 import { dropPrivileges } from "./privileges.ts";
 import { bindApiSockets } from "./runtime-api/api-sockets.ts";
 import { sharedStateOf } from "./runtime-build.ts";
@@ -74,7 +74,13 @@ export async function serve(command: CommandLine): Promise<void> {
     report.say("ALERT", `[haproxy.main()] ${refused}`);
     process.exit(1);
   }
-  const ending = handleEnding({ ...serving, config, pidfile, hasMaster: master !== undefined });
+  const ending = handleEnding({
+    ...serving,
+    config,
+    pidfile,
+    hasMaster: master !== undefined,
+    stopping: () => tellStopped(api.control, serving.worker, report),
+  });
   serving.worker.start();
   serving.threads.order("start");
   serving.checks.start();
