@@ -1,4 +1,4 @@
-import { compareAddresses, milliseconds, unreachable } from "@ha/base";
+import { compareAddresses, micros, milliseconds, seconds, unreachable } from "@ha/base";
 import { beginLeaving, stepLeaving } from "./leaving.ts";
 import { RESTORE_LIMIT, RESTORE_WINDOW } from "./limits.ts";
 import type { Action, Event, Standing, Step } from "./machine.ts";
@@ -202,8 +202,11 @@ function announceOver({ router }: Standing): Action[] {
   return [now, setTimer("lower-priority-announce", lowerPriorityDelay)];
 }
 
+/** A split brain is over when nothing more was noticed for this long, or for a down timer where that is longer. */
+const SPLIT_QUIET = seconds(10);
+
 /**
- * Told once, and over when nothing more is noticed for a down timer. One advert is no split brain: the last word of a
+ * Told once, until it is over. One advert is no split brain: the last word of a
  * master that we have just preempted crosses our first.
  */
 function withSplit(
@@ -212,7 +215,8 @@ function withSplit(
   evidence: SplitEvidence,
 ): { readonly state: Master; readonly actions: readonly Action[] } {
   if (!router.conduct.detectSplitBrain) return { state, actions: [] };
-  const actions: Action[] = [setTimer("split-quiet", downTime(router, priority, router.interval))];
+  const quiet = micros(Math.max(SPLIT_QUIET, downTime(router, priority, router.interval)));
+  const actions: Action[] = [setTimer("split-quiet", quiet)];
   if (state.split === "told") return { state, actions };
   if (state.split === "none" && evidence.type !== "address") {
     return { state: { ...state, split: "suspected" }, actions };

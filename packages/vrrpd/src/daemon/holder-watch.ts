@@ -1,11 +1,27 @@
-import { formatAddress, formatMac, type IpAddress } from "@ha/base";
-import type { Announcer, AnnouncerOptions, NetworkState } from "@ha/linux";
+import {
+  type Clock,
+  formatAddress,
+  formatMac,
+  type IpAddress,
+  ip,
+  milliseconds,
+  seconds,
+  type Timer,
+} from "@ha/base";
+import type { Announcer, AnnouncerOptions, Link, NetworkState } from "@ha/linux";
 import type { Announcement } from "./announcements.ts";
 import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { Log } from "./log.ts";
 import type { LogLimiter } from "./log-limiter.ts";
 
+/** Between two questions who else has an address. A silent second holder is noticed within this. */
+const ASK_INTERVAL = seconds(3);
+/** Changes of this long are gathered: each costs a filter, and 255 instances may change at once. */
+const GATHER = milliseconds(5);
+const NOBODY = { 4: ip("0.0.0.0"), 6: ip("::") } as const;
+
 export interface HolderWatchOptions {
+  readonly clock: Clock;
   readonly network: NetworkState;
   readonly openAnnouncer: (options: AnnouncerOptions) => Announcer;
   readonly log: Log;
@@ -14,12 +30,14 @@ export interface HolderWatchOptions {
 }
 
 /**
- * ARP and neighbour discovery on the interfaces of held addresses: announces them, and hears whether somebody else
- * answers for them.
+ * ARP and neighbour discovery on the interfaces of held addresses: announces them, and asks and hears whether somebody
+ * else answers for them.
  */
 export class HolderWatch {
   readonly #options: HolderWatchOptions;
   readonly #announcers = new Map<number, Announcer>();
+  #gathering: Timer | undefined;
+  #asking: Timer | undefined;
 
   constructor(options: HolderWatchOptions) {
     this.#options = options;
@@ -37,8 +55,25 @@ export class HolderWatch {
     }
   }
 
-  /** Listens for others that answer for what is held now. */
-  listen(): void {
+  /** On: listens for others that answer for what is held by now, and goes on asking who does. */
+  watch(on: boolean): void {
+    const { clock } = this.#options;
+    if (!on) {
+      this.#gathering?.cancel();
+      this.#asking?.cancel();
+      this.#gathering = undefined;
+      this.#asking = undefined;
+      for (const announcer of this.#announcers.values()) if (!announcer.closed) announcer.watch([]);
+      return;
+    }
+    this.#gathering ??= clock.after(GATHER, () => {
+      this.#gathering = undefined;
+      this.#refresh();
+    });
+    this.#asking ??= clock.after(ASK_INTERVAL, () => this.#ask());
+  }
+
+  #refresh(): void {
     const byIndex = new Map<number, IpAddress[]>();
     for (const { held } of this.#options.instances()) {
       if (!held.held) continue;
@@ -52,6 +87,22 @@ export class HolderWatch {
     }
   }
 
+  /** One address of each master stands for all: a probe, which changes nobody's neighbour cache. RFC 5227 §2.1.1. */
+  #ask(): void {
+    const { clock, instances, network, limiter } = this.#options;
+    this.#asking = clock.after(ASK_INTERVAL, () => this.#ask());
+    for (const { held, router } of instances()) {
+      const first = held.holdings.addresses[0];
+      if (!held.held || first === undefined || router.state.name !== "master") continue;
+      const { address } = first.config;
+      const mac = network.linkByIndex(first.ifindex)?.mac;
+      if (mac === undefined) continue;
+      const source = NOBODY[address.family];
+      const problem = this.#announcer(first.ifindex)?.ask(address, { source, mac });
+      if (problem !== undefined) limiter.write(`ask ${first.ifindex}`, problem.message);
+    }
+  }
+
   /** The interface is gone; one of the same name is another. */
   linkGone(ifindex: number): void {
     this.#announcers.get(ifindex)?.close();
@@ -59,6 +110,8 @@ export class HolderWatch {
   }
 
   close(): void {
+    this.#gathering?.cancel();
+    this.#asking?.cancel();
     for (const announcer of this.#announcers.values()) announcer.close();
     this.#announcers.clear();
   }
@@ -91,15 +144,17 @@ export class HolderWatch {
 
   /** Somebody answers for an address: another holder, if it is not us. */
   #heard(ifindex: number, address: IpAddress, mac: Uint8Array): void {
-    const own = this.#options.network.linkByIndex(ifindex)?.mac;
-    if (own === undefined || formatMac(own) === formatMac(mac)) return;
+    // Linux answers for an address on all of its interfaces, so a second one of ours in the same network is no other.
+    const sender = formatMac(mac);
+    const ours = (link: Link): boolean => link.mac !== undefined && formatMac(link.mac) === sender;
+    if (this.#options.network.links().some(ours)) return;
     const text = formatAddress(address);
     for (const { held, router } of this.#options.instances()) {
       if (!held.held) continue;
-      const ours = held.holdings.addresses.some(
+      const concerned = held.holdings.addresses.some(
         (placed) => placed.ifindex === ifindex && formatAddress(placed.config.address) === text,
       );
-      if (ours) router.handle({ type: "address-conflict", address, mac });
+      if (concerned) router.handle({ type: "address-conflict", address, mac });
     }
   }
 }

@@ -138,6 +138,7 @@ export class Runtime {
     this.#extra = new ExtraAnnouncements(clock);
     this.#narrator = new Narrator(log, this.#limiter, options.notify);
     this.#holders = new HolderWatch({
+      clock,
       network,
       openAnnouncer: options.openAnnouncer,
       log,
@@ -272,7 +273,7 @@ export class Runtime {
     await this.#trackers.start();
     this.#changed();
     this.#firewall.update(config, this.instances);
-    if (this.#config.globals.vrrp_detect_split_brain) this.#holders.listen();
+    this.#holders.watch(this.#config.globals.vrrp_detect_split_brain);
     this.#extra.start(this.instances);
     if (config.globals.fifo_write_vrrp_states_on_reload) {
       for (const runtime of this.#instances.values()) this.#narrator.repeatState(runtime);
@@ -504,7 +505,9 @@ export class Runtime {
     if (!logAddresses && this.#virtual.has(formatAddress(address))) return;
     const device = network.linkByIndex(ifindex)?.name ?? String(ifindex);
     const line = `${what} address ${formatAddress(address)} ${how} interface ${device}`;
-    hooks.onKernel("netlink", line);
+    const concerns = (runtime: InstanceRuntime): boolean =>
+      [runtime.config.interface, runtime.advertDevice, runtime.addressDevice].includes(device);
+    if (this.instances.some(concerns)) hooks.onKernel("netlink", line);
     if (logAddresses) log.info(line);
     else log.detail(line);
   }
@@ -535,7 +538,7 @@ export class Runtime {
     this.#options.hooks.onHeld(instance, held);
     void this.#firewall.lift(instance, held);
     this.#firewall.update(this.#config, this.instances);
-    if (this.#config.globals.vrrp_detect_split_brain) this.#holders.listen();
+    this.#holders.watch(this.#config.globals.vrrp_detect_split_brain);
   }
 
   #askWitness(
