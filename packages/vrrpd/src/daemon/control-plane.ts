@@ -162,13 +162,11 @@ export class ControlPlane {
           priority: instance.effectivePriority,
           master: instance.master,
         });
-        if (line !== undefined) {
-          journal.note(
-            KINDS[report.type] ?? "address",
-            line.message.replace(/^\(.*?\) /, ""),
-            name,
-          );
-        }
+        if (line === undefined) break;
+        const kind = KINDS[report.type] ?? "address";
+        const text = line.message.replace(/^\(.*?\) /, "");
+        if (kind === "state") journal.note(kind, text, name);
+        else journal.repeated(kind, text, name);
       }
     }
   }

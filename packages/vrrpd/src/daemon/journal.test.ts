@@ -89,3 +89,22 @@ test("the last entry is found by instance, age and kind", () => {
   now = 7_000;
   assert.equal(find(1_000), undefined);
 });
+
+test("what comes again and again is one entry until the state changes", () => {
+  const journal = new Journal();
+  const again = (): void => journal.repeated("advert", "lower priority", "VI_1");
+  for (let i = 0; i < 1_000; i++) again();
+  journal.repeated("timer", "late", "VI_1");
+  again();
+  journal.transition({ instance: "VI_1", from: "backup", to: "master", why: "x", because: "y" });
+  again();
+  assert.deepEqual(
+    journal.entries.map(({ kind, count }) => [kind, count]),
+    [
+      ["advert", 1_001],
+      ["timer", 1],
+      ["state", 1],
+      ["advert", 1],
+    ],
+  );
+});

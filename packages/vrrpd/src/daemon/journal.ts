@@ -60,6 +60,8 @@ export class Journal {
   readonly #now: () => number;
   /** The entry that counts a sender's adverts while they say the same. */
   readonly #heard = new WeakMap<PeerStatistics, Heard>();
+  /** By instance and kind. */
+  readonly #repeated = new Map<string, JournalEntry>();
   /** By instance and reason, since its last transition. */
   readonly #refused = new Map<string, Map<RefusalReason, JournalEntry>>();
 
@@ -93,6 +95,16 @@ export class Journal {
     // In steps, since the front of an array is dear to cut.
     if (this.#entries.length > ENTRIES + SLACK) this.#entries.splice(0, SLACK);
     return entry;
+  }
+
+  /** As `note`, for what may come again and again: alike since the instance's last transition is one entry. */
+  repeated(kind: JournalKind, text: string, instance: string): void {
+    const key = `${instance} ${kind}`;
+    const known = this.#repeated.get(key);
+    if (known?.text === text) {
+      known.until = this.#now();
+      known.count++;
+    } else this.#repeated.set(key, this.note(kind, text, instance));
   }
 
   /** Something was received; called for every packet, so it makes nothing when there is nothing new. */
@@ -150,6 +162,7 @@ export class Journal {
     if (this.#transitions.length > TRANSITIONS + SLACK) this.#transitions.splice(0, SLACK);
     // What is refused counts anew from here.
     this.#refused.delete(instance);
+    for (const kind of REPEATED) this.#repeated.delete(`${instance} ${kind}`);
   }
 
   /** The last entry of an instance (or of all) that fits, if it is not older than `within` milliseconds. */
@@ -167,6 +180,8 @@ export class Journal {
     return undefined;
   }
 }
+
+const REPEATED: readonly JournalKind[] = ["advert", "timer", "netlink", "fault", "address"];
 
 interface Heard {
   readonly entry: JournalEntry;
