@@ -4,9 +4,7 @@ import { nativeSockets } from "./socket-door.ts";
 
 const SOCK_STREAM = 1;
 const EAGAIN = -11;
-/** What one message carries at most. unix(7), SCM_RIGHTS */
-export const MOST_DESCRIPTORS = 253;
-/** What `receiveDescriptors` takes of one message; more are closed. */
+/** What `receiveDescriptors` takes of one message, which may carry 253; more are closed. unix(7), SCM_RIGHTS */
 const ROOM = 127;
 const STEP = 2;
 
