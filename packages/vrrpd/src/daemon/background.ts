@@ -11,10 +11,14 @@ const READY_FD = "VRRPD_READY_FD";
  *
  * @returns the exit status for the caller: 0 once the daemon runs, else what it ended with.
  */
-export function startInBackground(argv: readonly string[]): Promise<number> {
+export function startInBackground(
+  argv: readonly string[],
+  { logConsole }: { readonly logConsole: boolean },
+): Promise<number> {
   const child = spawn(process.execPath, [...process.execArgv, ...argv], {
     detached: true,
-    stdio: ["ignore", "ignore", "inherit", "pipe"],
+    // Whoever reads our standard error, as ssh and $( ) do, would wait for as long as the daemon lives.
+    stdio: ["ignore", "ignore", logConsole ? "inherit" : "ignore", "pipe"],
     env: { ...process.env, [READY_FD]: "3" },
   });
   return new Promise((resolve) => {

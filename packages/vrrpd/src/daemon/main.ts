@@ -36,7 +36,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const { isInBackground, startInBackground } = await import("./background.ts");
   if (!options.foreground && !isInBackground(process.env)) {
-    return startInBackground(process.argv.slice(1));
+    return startInBackground(process.argv.slice(1), options);
   }
   const early = new EarlySignals();
   const { runDaemon } = await import("./daemon.ts");
