@@ -194,6 +194,24 @@ export const networkFaults: readonly Fault[] = [
     },
   },
   {
+    title: "another host has the address and says nothing",
+    claim: "a second holder that keeps silent is told of in the log, since the master asks",
+    run: async (pair, kinds) => {
+      await startPair(pair, kinds);
+      const since = now();
+      await pair.host("lb2").run("ip", ["addr", "add", `${VIRTUAL_ADDRESS}/32`, "dev", "eth0"]);
+      await sleep(5000);
+      const told = pair
+        .daemon("lb1")
+        .log.find(({ time, text }) => time >= since && /split brain/i.test(text));
+      const after = told === undefined ? Number.POSITIVE_INFINITY : (told.time - since) / 1000;
+      return figures(pair, since, { "told after": after });
+    },
+    holds: ({ more }) => {
+      assert.ok((more["told after"] ?? Number.NaN) <= 5000, "the log tells of the other holder");
+    },
+  },
+  {
     title: "a partition of 6 s heals",
     claim:
       "once a partition heals the winner announces the address again, after the loser's last word",
