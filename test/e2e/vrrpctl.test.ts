@@ -124,6 +124,36 @@ describe("vrrpctl", { concurrency: 4 }, () => {
   );
 
   scenario(
+    "a switchover of one member takes its sync group along, and is what both tell as their reason",
+    async (pair, kinds) => {
+      const group = (priority: number): string =>
+        keepalivedConf(
+          [
+            { name: "VI_1", priority, addresses: [VIRTUAL_ADDRESS] },
+            { name: "VI_2", interface: "eth1", vrid: 52, priority, addresses: ["10.78.0.100"] },
+          ],
+          { before: "vrrp_sync_group G {\n  group {\n    VI_1\n    VI_2\n  }\n}\n" },
+        );
+      await pair.startBoth(kinds, { lb1: group(150), lb2: group(100) });
+      await sleep(1_200);
+      const since = now();
+      const { status: code, stdout } = await ctl(pair.host("lb1"), "switchover", "VI_1");
+      assert.equal(code, 0, stdout);
+      assert.match(stdout, /^VI_1: handed-over .*\nVI_2: handed-over /);
+      await pair.settle("lb2");
+      assert.ok(longestOutage(pair.answers(since)) <= 50);
+      assert.equal(withoutHolder(pair, since), 0);
+      await pair.holders.wait("10.78.0.100", ["lb2"], 5_000);
+      const why = await ctl(pair.host("lb1"), "why", "VI_2");
+      assert.match(
+        why.stdout,
+        /VI_2 {2}MASTER → BACKUP .*\nbecause: switchover, asked for by user 0/,
+      );
+    },
+    { only: beside, secondNetwork: true },
+  );
+
+  scenario(
     "a switchover that nobody takes keeps the address, and says so with exit status 1",
     async (pair) => {
       await pair.start("lb1", "vrrpd", conf(150));
