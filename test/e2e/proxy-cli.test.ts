@@ -43,6 +43,16 @@ frontend web
   http-request track-sc0 src table seen
   http-request set-header X-Kind %[path,map(${folder}/kinds.map,none)]
   default_backend app
+frontend counted
+  bind {counted}
+  stick-table type ip size 10 store conn_cnt,conn_cur,sess_cnt,http_req_cnt,http_err_cnt,http_fail_cnt
+  tcp-request connection track-sc0 src
+  http-request track-sc1 path table paths
+  http-request return status 404 if { path /missing }
+  http-request deny if { path /denied }
+  default_backend app
+backend paths
+  stick-table type string size 10 store http_req_cnt,http_err_cnt,http_fail_cnt
 frontend raw
   bind {raw}
   mode tcp
@@ -73,6 +83,7 @@ before(async () => {
       setTimeout(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), 4_000);
       return undefined;
     }
+    if (request.startsWith("GET /500")) return "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n";
     return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
   });
   [ours, theirs] = await Promise.all([
@@ -111,7 +122,7 @@ test("counters of show stat are HAProxy's after the same traffic", { skip }, asy
     const own = our?.get(name);
     // The probes of the test's own start count as connections, and at HAProxy as requests that did not come.
     const shown = columns.filter(
-      (column) => !(name.startsWith("web") && /stot|_tot|hrsp_4xx/.test(column)),
+      (column) => !(/^(web|counted)/.test(name) && /stot|_tot|hrsp_4xx/.test(column)),
     );
     const pick = (from: ReadonlyMap<string, string> | undefined) =>
       Object.fromEntries(shown.map((column) => [column, from?.get(column)]));
@@ -221,6 +232,26 @@ test("commands and refusals are answered in HAProxy's words", { skip }, async ()
   for (const command of SAME) {
     const [our, their] = await both(command);
     assert.equal(settled(our, command), settled(their, command), command);
+  }
+});
+
+test("stick tables count what HAProxy counts", { skip }, async () => {
+  for (const proxy of [ours, theirs]) {
+    await ask(proxy, "api", "clear table counted;clear table paths");
+    for (const path of ["/a", "/missing", "/denied", "/500"]) {
+      await ask(
+        proxy,
+        "counted",
+        `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+        false,
+      );
+    }
+  }
+  await pause(50);
+  for (const name of ["counted", "paths"]) {
+    const [our, their] = await both(`show table ${name}`);
+    const entries = (text: string) => settled(text, "").split("\n").sort();
+    assert.deepEqual(entries(our), entries(their));
   }
 });
 

@@ -1,5 +1,7 @@
+import { countEvent } from "../core/server/counters.ts";
 import * as stat from "../core/statistics.ts";
 import {
+  CAUSE_LOCAL,
   NONE,
   TIME_ACCEPT,
   TIME_CONNECTED,
@@ -21,6 +23,7 @@ export function statisticsOfEnd(
   backend: ProxyRuntime,
 ): void {
   const { statistics } = plane;
+  countInTables(transaction);
   const front = frontend.frontendRow;
   statistics.add(front, stat.STAT_BIN, transaction.bytesIn);
   statistics.add(front, stat.STAT_BOUT, transaction.bytesOut);
@@ -31,6 +34,22 @@ export function statisticsOfEnd(
   countSide(plane, back, transaction, hasStatus);
   if (transaction.server !== NONE)
     countSide(plane, back + 1 + transaction.server, transaction, hasStatus);
+}
+
+/** What stick tables store of a transaction's end, for the entries that it and its session track. */
+function countInTables(transaction: Transaction): void {
+  const { session, tracked, http, status, bytesIn, bytesOut, cause } = transaction;
+  let isTracked = false;
+  for (let i = 0; i < tracked.length; i++) {
+    if (tracked[i] !== undefined || session.tracked[i] !== undefined) isTracked = true;
+  }
+  if (!isTracked) return;
+  countEvent(transaction, "bytes-in", bytesIn);
+  countEvent(transaction, "bytes-out", bytesOut);
+  // What a rule answered is no error of the client's. Observed: haproxy 2.6.12.
+  if (!http || cause === CAUSE_LOCAL) return;
+  if (status >= 400 && status < 500) countEvent(transaction, "error");
+  else if (status >= 500 && status !== 501 && status !== 505) countEvent(transaction, "failure");
 }
 
 function countSide(

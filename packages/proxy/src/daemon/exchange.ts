@@ -17,6 +17,7 @@ import {
 import { closesConnection, standardReply } from "../core/http/replies.ts";
 import { stripHopByHop } from "../core/http/serialise.ts";
 import { type Rule, type RuleProgress, runRules, type Verdict } from "../core/rule/rule.ts";
+import { countEvent } from "../core/server/counters.ts";
 import * as stat from "../core/statistics.ts";
 import {
   CAUSE_CLIENT_ABORT,
@@ -147,6 +148,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     frontend.state.counters.countRequest(this.plane.now);
     this.plane.statistics.add(frontend.frontendRow, stat.STAT_REQ_TOT, 1);
     this.plane.statistics.add(frontend.frontendRow, stat.STAT_SCUR, 1);
+    countEvent(transaction, "request");
     (frontend.frontend as FrontendRuntime).captureRequest?.(transaction);
     this.#path.start();
   }

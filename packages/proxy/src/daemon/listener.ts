@@ -15,6 +15,7 @@ import {
 import type { Bind } from "../core/config/bind-model.ts";
 import { PROXY_INCOMPLETE, readProxyHeader } from "../core/proxy-protocol.ts";
 import { type Rule, runRules } from "../core/rule/rule.ts";
+import { countEvent } from "../core/server/counters.ts";
 import * as stat from "../core/statistics.ts";
 import { createEndpoint, Session } from "../core/transaction.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
@@ -248,9 +249,20 @@ export class Listener implements RingOwner, SessionHost {
       return;
     }
     frontend.state.counters.countClientSession(plane.now);
+    this.#countSession(session);
     plane.statistics.add(frontend.frontendRow, stat.STAT_STOT, 1);
     if (frontend.http) this.beginHttp(connection, session, acceptedAt);
     else new TcpSession(plane, connection, session, frontend, this).start(acceptedAt);
+  }
+
+  /** In the stick-table entries that rules for connections and sessions track. */
+  #countSession(session: Session): void {
+    if (session.tracked.every((tracked) => tracked === undefined)) return;
+    const transaction = this.#plane.takeTransaction();
+    transaction.session = session;
+    transaction.now = this.#plane.now;
+    countEvent(transaction, "session");
+    this.#plane.giveTransaction(transaction);
   }
 
   /** Speaks HTTP/1 from here on: also where TCP rules found that it is. */
