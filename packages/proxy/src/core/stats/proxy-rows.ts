@@ -21,7 +21,7 @@ import { mostOf, type StatsSource, sumOf } from "./source.ts";
 export interface RowFilter {
   /** Numbers of proxies; undefined is all. */
   readonly proxy?: number;
-  /** Bits of `OBJECT_NUMBERS`, -1 for all. */
+  /** Bits of the kinds as the column `type` numbers them (1 frontend, 2 backend, 4 server, 8 listener); -1 for all. */
   readonly types?: number;
   /** Server or listener id, -1 for all. */
   readonly id?: number;

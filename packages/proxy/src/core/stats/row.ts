@@ -16,11 +16,3 @@ export interface StatRow {
   readonly id: number;
   readonly values: RowValues;
 }
-
-/** Numbers of the kinds, as the column `type` has them; also the bits of the `type` argument of `show stat`. */
-export const OBJECT_NUMBERS: Readonly<Record<ObjectType, number>> = {
-  frontend: 0,
-  backend: 1,
-  server: 2,
-  listener: 3,
-};
