@@ -284,6 +284,11 @@ describe("vrrpctl", { concurrency: 4 }, () => {
       await pair.start("lb1", "vrrpd", conf(150));
       await pair.daemon("lb1").waitForLog(/Startup complete/, 10_000);
       assert.equal((await ctl(host, "status")).status, 0);
+      pair.daemon("lb1").freeze();
+      const hung = await ctl(host, "status");
+      assert.deepEqual([hung.status, /no answer within 5 s/.test(hung.stderr)], [3, true]);
+      await pair.daemon("lb1").thaw();
+      await until("an answer again", 10_000, async () => (await ctl(host, "status")).status === 0);
       await pair.daemon("lb1").stop();
       assert.equal((await host.run("test", ["-e", socket], { check: false })).status, 1);
       assert.equal((await ctl(host, "status")).status, 3);
@@ -353,7 +358,11 @@ describe("vrrpctl", { concurrency: 4 }, () => {
       assert.equal(code, 1);
       assert.match(stdout, /vrrp_instance VI_1 priority changes/);
       assert.match(stdout, /10\.77\.0\.100 \(VI_1\) is held by this host/);
+      assert.equal((await ctl(host, "plan", "--yes", "/tmp/next.conf")).status, 0);
       assert.equal((await status(host)).instances[0]?.effectivePriority, 150);
+      host.writeFile("/tmp/next.conf", "vrrp_instance VI_1 {\n  interface eth0\n");
+      const broken = await ctl(host, "plan", "/tmp/next.conf", "--yes");
+      assert.deepEqual([broken.status, /would be refused/.test(broken.stdout)], [1, true]);
     },
     { only: [{ lb1: "vrrpd", lb2: "vrrpd" }] },
   );

@@ -5,6 +5,8 @@ export interface CtlArguments {
   readonly command: CommandName;
   readonly request: ControlRequest;
   readonly json: boolean;
+  /** `--yes`. */
+  readonly accepts: boolean;
   /** Of the control socket; undefined: by instance and namespace. */
   readonly socket: string | undefined;
   readonly instance: string | undefined;
@@ -118,10 +120,10 @@ export const COMMANDS = {
     },
   },
   plan: {
-    usage: "plan [FILE]",
+    usage: "plan [FILE] [--yes]",
     summary: "what a reload would change, without doing it",
-    options: {},
-    help: "Of the daemon's own file unless FILE is given. Exit status 1 when the reload would be refused, or would take away\nan address that this host holds now.",
+    options: { "--yes": false },
+    help: "  --yes   an address that goes is meant to\nOf the daemon's own file unless FILE is given. Exit status 1 when the reload would be refused, or, without --yes,\nwould take away an address that this host holds now: vrrpctl plan && systemctl reload vrrpd",
     request: (words) => {
       if (words.length > 1) return tooMany(words.slice(1));
       const [file] = words;
@@ -181,6 +183,7 @@ export function parseArguments(words: readonly string[]): ParsedArguments {
       command: name,
       request,
       json: options.has("--json"),
+      accepts: options.has("--yes"),
       socket: options.get("--socket"),
       instance: options.get("--instance"),
       namespace: options.get("--namespace"),

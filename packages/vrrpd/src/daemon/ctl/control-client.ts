@@ -42,11 +42,16 @@ export class ControlClient {
 
   /** @throws Unreachable, Refused */
   async ask(request: ControlRequest): Promise<unknown> {
+    const limit = longestAnswer(request);
+    const timer =
+      limit === undefined
+        ? undefined
+        : setTimeout(() => this.#end(`no answer within ${limit / 1_000} s: vrrpd hangs`), limit);
     const line = await new Promise<string>((resolve, reject) => {
       this.#waiting = { resolve, reject };
       if (this.#ended !== undefined) this.#end(this.#ended);
       else this.#socket.write(`${JSON.stringify(request)}\n`);
-    });
+    }).finally(() => clearTimeout(timer));
     const answer: unknown = JSON.parse(line);
     if (!isObject(answer)) throw new Unreachable(`${this.#path}: no answer of vrrpd`);
     if (answer["ok"] !== true) throw new Refused(String(answer["problem"]));
@@ -73,6 +78,23 @@ export class ControlClient {
     this.#waiting = undefined;
   }
 }
+
+/** Milliseconds after which a daemon that says nothing is taken for one that hangs. */
+function longestAnswer(request: ControlRequest): number | undefined {
+  switch (request.command) {
+    case "switchover":
+      if (request.timeout > 0) return request.timeout + READ_LIMIT;
+      // The way back waits for preempt_delay, however long that is.
+      return request.back ? undefined : MOVE_LIMIT;
+    case "maintenance":
+      return MOVE_LIMIT;
+    default:
+      return READ_LIMIT;
+  }
+}
+
+const READ_LIMIT = 5_000;
+const MOVE_LIMIT = 20_000;
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "no such socket: vrrpd does not run, or elsewhere (--socket, --instance, --namespace)",

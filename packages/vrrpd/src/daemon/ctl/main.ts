@@ -51,13 +51,16 @@ async function main(words: readonly string[]): Promise<number> {
   }
 }
 
-async function run(client: ControlClient, { request, json }: CtlArguments): Promise<number> {
+async function run(
+  client: ControlClient,
+  { request, json, accepts }: CtlArguments,
+): Promise<number> {
   const asked =
     request.command === "plan" && request.file !== undefined
       ? { ...request, file: resolve(request.file) }
       : request;
   const result = await client.ask(asked);
-  const { text, good } = viewOf(asked, result);
+  const { text, good } = viewOf(asked, result, accepts);
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : text);
   return good ? EXIT.good : EXIT.bad;
 }
@@ -68,7 +71,11 @@ interface View {
 }
 
 /** The daemon is of the same release, and its answers are what its types say. */
-function viewOf({ command, ...rest }: CtlArguments["request"], result: unknown): View {
+function viewOf(
+  { command, ...rest }: CtlArguments["request"],
+  result: unknown,
+  accepts: boolean,
+): View {
   switch (command) {
     case "status": {
       const status = result as StatusReport;
@@ -105,7 +112,7 @@ function viewOf({ command, ...rest }: CtlArguments["request"], result: unknown):
       const plan = result as ReloadPreview;
       return {
         text: planView(plan, paint),
-        good: plan.refused === undefined && plan.heldAddressesLost.length === 0,
+        good: plan.refused === undefined && (accepts || plan.heldAddressesLost.length === 0),
       };
     }
   }
