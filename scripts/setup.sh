@@ -69,7 +69,8 @@ prepare_build() {
   local log
   log=$(mktemp)
   local status=0
-  { "$node" node_modules/typescript/bin/tsc -b && "$node" packages/linux/native/build.mjs; } >"$log" 2>&1 || status=1
+  { "$node" node_modules/typescript/bin/tsc -b && "$node" packages/linux/native/build.mjs &&
+    "$node" scripts/bundle.mjs; } >"$log" 2>&1 || status=1
   if [ "$status" != 0 ]; then
     cat "$log" >&2
     echo "the build failed" >&2

@@ -45,10 +45,11 @@ export function listStages(root: string): readonly Stage[] {
   return [
     {
       name: "build",
-      does: "TypeScript and native code",
+      does: "TypeScript, native code, bundles",
       commands: [
         [bin("tsc"), "-b"],
         ["node", "packages/linux/native/build.mjs"],
+        ["node", "scripts/bundle.mjs"],
       ],
     },
     {

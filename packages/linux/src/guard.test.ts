@@ -274,7 +274,7 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
       }),
     );
     const child = runAndDie(`
-      const guard = startGuard({ command: ["/bin/sleep", "2"], environment: {}, heartbeatTimeout: milliseconds(3000), onExit() {} });
+      const guard = startGuard({ command: ["/bin/sh", "-c", "sleep 2; exit 4"], environment: {}, heartbeatTimeout: milliseconds(3000), onExit() {} });
       for (let vrid = 1; vrid <= 255; vrid++) {
         const packet = ipPacket({ source: ip("192.0.2.1"), destination: ip("224.0.0.18"), protocol: 112, ttl: 255 },
           Uint8Array.of(0x31, vrid, 100, 0, 0, 50, 0, 0));
@@ -313,7 +313,7 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
     runAndDie(`
       const advert = (priority) => [{ ifindex: ${vmac}, packet: ipPacket(
         { source: ip("fe80::100"), destination: ip("ff02::12"), protocol: 112, ttl: 255 }, Uint8Array.of(0x31, 52, priority, 0, 0, 10, 0, 0)) }];
-      const guard = startGuard({ command: ["/bin/sleep", "2"], environment: {}, heartbeatTimeout: milliseconds(2000), onExit() {} });
+      const guard = startGuard({ command: ["/bin/sh", "-c", "sleep 2; exit 4"], environment: {}, heartbeatTimeout: milliseconds(2000), onExit() {} });
       guard.hold({ id: 9, interval: milliseconds(50), adverts: [advert(1)], repeat: true, farewell: [advert(0)],
         removals: [removeAddress({ ifindex: ${a0}, prefix: { address: ip("2001:db8::100"), length: 64 } }), removeLink({ index: ${vmac}, name: "vrrp.52" })],
         winners: [], leaveAfter: milliseconds(100), graceAfter: milliseconds(5000), resume: new Uint8Array() });

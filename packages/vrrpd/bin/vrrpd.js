@@ -3,4 +3,4 @@ import module from "node:module";
 
 // Node 22.1 and later keep compiled code between starts.
 module.enableCompileCache?.();
-await import("../dist/daemon/main.js");
+await import("../dist/bundle/main.js");
