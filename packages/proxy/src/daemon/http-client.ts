@@ -4,7 +4,6 @@ import { frameRequest } from "../core/http/framing.ts";
 import { parseRequestHead } from "../core/http/h1.ts";
 import {
   clearHead,
-  HEAD_CHANGED,
   HEAD_CHUNKED,
   HEAD_CLOSE,
   HEAD_KEEP_ALIVE,
@@ -13,13 +12,6 @@ import {
   URI_TOO_LONG,
 } from "../core/http/head.ts";
 import { standardReply } from "../core/http/replies.ts";
-import {
-  CONNECTION_CLOSE,
-  CONNECTION_KEEP_ALIVE,
-  CONNECTION_SILENT,
-  CONNECTION_UPGRADE,
-  writeResponseHead,
-} from "../core/http/serialise.ts";
 import * as stat from "../core/statistics.ts";
 import {
   CAUSE_CLIENT_ABORT,
@@ -35,12 +27,15 @@ import {
   TIME_REQUEST,
   type Transaction,
 } from "../core/transaction.ts";
+import { closingReply } from "./closing-reply.ts";
 import { type Connection, type ConnectionOwner, OUTPUT_LOW } from "./connection.ts";
 import type { ClientEnd, DataPlane, SessionHost } from "./data-plane.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ExchangeClient } from "./exchange-client.ts";
 import { statisticsOfEnd } from "./exchange-statistics.ts";
+import { HeadGatherer } from "./head-gatherer.ts";
 import type { FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
+import { queueResponse } from "./response-writer.ts";
 import type { TimerOwner } from "./timer-wheel.ts";
 
 /** Where the connection is. */
@@ -69,11 +64,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
   readonly #host: SessionHost;
   readonly #timer: number;
   #state = WAITING;
-  #held = NO_BUFFER;
-  #heldStart = 0;
-  #heldEnd = 0;
-  /** How far the held bytes were searched for the end of a head. */
-  #scanned = 0;
+  readonly #head: HeadGatherer;
   #firstByte = 0;
   #acceptedAt: number;
   #handshakeAt: number;
@@ -95,6 +86,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     this.session = session;
     this.#frontend = frontend;
     this.#host = host;
+    this.#head = new HeadGatherer(plane.slab);
     this.#timer = plane.wheel.create(this);
     this.#acceptedAt = this.#handshakeAt = plane.now;
     connection.owner = this;
@@ -200,8 +192,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
 
   /** True when a request was taken and another may follow at once. */
   #takeHead(): boolean {
-    const { plane, connection } = this;
-    const { slab } = plane;
+    const { connection } = this;
     const buffer = connection.takeInput();
     if (buffer === NO_BUFFER) {
       if (connection.isEnded) this.#leave(CAUSE_CLIENT_ABORT);
@@ -209,14 +200,10 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     }
     if (this.#state === WAITING) this.#begin();
     let fits = true;
-    const isFresh = this.#held === NO_BUFFER;
-    if (isFresh) {
-      this.#held = buffer;
-      this.#heldStart = slab.inStart[buffer] as number;
-      this.#heldEnd = slab.inEnd[buffer] as number;
-      this.#scanned = 0;
-    } else fits = this.#append(buffer);
-    if (!isFresh && fits && !this.#mayBeWhole()) return true;
+    const isFresh = this.#head.buffer === NO_BUFFER;
+    if (isFresh) this.#head.begin(buffer);
+    else fits = this.#head.append(connection, buffer);
+    if (!isFresh && fits && !this.#head.mayBeWhole()) return true;
     return this.#parse(fits);
   }
 
@@ -231,54 +218,6 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     }
   }
 
-  #append(buffer: number): boolean {
-    const { slab } = this.plane;
-    const start = slab.inStart[buffer] as number;
-    const size = (slab.inEnd[buffer] as number) - start;
-    const room = slab.offsetOf(this.#held) + slab.sizeOf(this.#held);
-    if (this.#heldEnd + size > room) this.#moveHeld();
-    const limit = slab.offsetOf(this.#held) + slab.sizeOf(this.#held);
-    const taken = Math.min(size, limit - this.#heldEnd);
-    slab.bytes.copyWithin(this.#heldEnd, start, start + taken);
-    this.#heldEnd += taken;
-    if (taken === size) {
-      slab.release(buffer);
-      return true;
-    }
-    this.connection.returnInput(buffer, start + taken, start + size);
-    return false;
-  }
-
-  /** A head that began late in its buffer is moved to the front of another. */
-  #moveHeld(): void {
-    const { slab } = this.plane;
-    const held = this.#held;
-    if (this.#heldStart === slab.offsetOf(held) && held < slab.smallCount) return;
-    const fresh = slab.take();
-    if (fresh === NO_BUFFER) return;
-    const to = slab.offsetOf(fresh);
-    const size = Math.min(this.#heldEnd - this.#heldStart, slab.smallSize);
-    slab.bytes.copyWithin(to, this.#heldStart, this.#heldStart + size);
-    slab.release(held);
-    this.#held = fresh;
-    this.#scanned = Math.max(0, this.#scanned - (this.#heldStart - to));
-    this.#heldStart = to;
-    this.#heldEnd = to + size;
-    this.#scanned = 0;
-  }
-
-  /** Looks for the empty line in what came since, so that a head in a thousand pieces is parsed once. */
-  #mayBeWhole(): boolean {
-    const { bytes } = this.plane.slab;
-    let at = Math.max(this.#heldStart + 1, this.#scanned - 3);
-    for (; at < this.#heldEnd; at++) {
-      if (bytes[at] !== 0x0a) continue;
-      if (bytes[at - 1] === 0x0a || (bytes[at - 1] === 0x0d && bytes[at - 2] === 0x0a)) return true;
-    }
-    this.#scanned = this.#heldEnd;
-    return false;
-  }
-
   #parse(fits: boolean): boolean {
     const { plane } = this;
     const { slab } = plane;
@@ -290,8 +229,8 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     clearHead(head);
     const offset = parseRequestHead(
       slab.bytes,
-      this.#heldStart,
-      this.#heldEnd,
+      this.#head.start,
+      this.#head.end,
       head,
       plane.maxFields,
       frontend.relaxed,
@@ -327,11 +266,10 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     const { slab } = plane;
     const { transaction } = exchange;
     const { head } = transaction.request;
-    const held = this.#held;
-    this.#held = NO_BUFFER;
-    if (offset < this.#heldEnd) {
+    const held = this.#head.take();
+    if (offset < this.#head.end) {
       slab.retain(held);
-      connection.returnInput(held, offset, this.#heldEnd);
+      connection.returnInput(held, offset, this.#head.end);
     }
     exchange.requestBuffer = held;
     session.transactions++;
@@ -496,41 +434,9 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
 
   respondHead(exchange: Exchange, buffer: number, closing: boolean): void {
     const { plane, connection } = this;
-    const { slab } = plane;
-    const { transaction } = exchange;
-    const { head } = transaction.response;
-    const old = transaction.request.head.version < 11;
-    const word =
-      head.status === 101
-        ? CONNECTION_UPGRADE
-        : head.status < 200
-          ? CONNECTION_SILENT
-          : closing
-            ? CONNECTION_CLOSE
-            : old
-              ? CONNECTION_KEEP_ALIVE
-              : CONNECTION_SILENT;
-    if ((head.flags & HEAD_CHANGED) === 0 && word === CONNECTION_SILENT) {
-      transaction.bytesOut += head.end - head.start;
-      connection.queue(buffer, head.start, head.end);
-      return;
-    }
-    const fresh = slab.take();
-    if (fresh === NO_BUFFER) {
-      slab.release(buffer);
+    if (!queueResponse(plane, exchange.transaction, buffer, connection, closing)) {
       this.#cutShort = true;
-      return;
     }
-    const start = slab.offsetOf(fresh);
-    const end = writeResponseHead(slab.bytes, head, start, start + slab.smallSize, word);
-    slab.release(buffer);
-    if (end < 0) {
-      slab.release(fresh);
-      this.#cutShort = true;
-      return;
-    }
-    transaction.bytesOut += end - start;
-    connection.queue(fresh, start, end);
   }
 
   /** A head that could not be written (longer than a buffer, or no buffer left): nothing sensible can follow. */
@@ -665,7 +571,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     transaction.times[TIME_HANDSHAKE] = transaction.times[TIME_ACCEPT];
     transaction.times[TIME_FIRST_BYTE] = this.#firstByte;
     transaction.times[TIME_END] = transaction.now = plane.now;
-    transaction.bytesIn = this.#heldEnd - this.#heldStart;
+    transaction.bytesIn = this.#head.end - this.#head.start;
     const sent = closingReply(page);
     transaction.bytesOut = sent.length;
     statisticsOfEnd(plane, transaction, frontend, frontend);
@@ -681,7 +587,9 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     const { plane, session } = this;
     const front = this.#frontend.frontend as FrontendRuntime;
     const isProbe =
-      session.transactions === 0 && this.#held === NO_BUFFER && this.connection.bytesIn === 0;
+      session.transactions === 0 &&
+      this.#head.buffer === NO_BUFFER &&
+      this.connection.bytesIn === 0;
     const isIdle = session.transactions > 0 && this.#state === WAITING;
     if (!isIdle && !(isProbe && front.ignoreProbes)) {
       if (cause === CAUSE_CLIENT_TIMEOUT && !isProbe && this.#state === HEAD) {
@@ -719,8 +627,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
   }
 
   #dropHeld(): void {
-    if (this.#held !== NO_BUFFER) this.plane.slab.release(this.#held);
-    this.#held = NO_BUFFER;
+    this.#head.drop();
     if (this.#kept !== NO_BUFFER) this.plane.slab.release(this.#kept);
     this.#kept = NO_BUFFER;
     this.#endsWithKept = false;
@@ -769,21 +676,3 @@ function lineEnd(bytes: Uint8Array, start: number, end: number): number {
   }
   return end;
 }
-
-/** The message with `connection: close` among its fields. */
-function closingReply(message: Uint8Array): Uint8Array {
-  if (message.length === 0) return message;
-  const known = closing.get(message);
-  if (known !== undefined) return known;
-  let at = 0;
-  while (at + 3 < message.length && !(message[at] === 0x0d && message[at + 2] === 0x0d)) at++;
-  const word = new TextEncoder().encode("\r\nconnection: close");
-  const out = new Uint8Array(message.length + word.length);
-  out.set(message.subarray(0, at));
-  out.set(word, at);
-  out.set(message.subarray(at), at + word.length);
-  closing.set(message, out);
-  return out;
-}
-
-const closing = new WeakMap<Uint8Array, Uint8Array>();
