@@ -103,7 +103,6 @@ export const STAT_TT_MAX = 37;
 export const STAT_LASTSESS = 38;
 export const STAT_SCUR = 39;
 export const STAT_IDLE_CONN = 40;
-export const STAT_USED_CONN = 41;
 export const STAT_INTERCEPTED = 42;
 /** Failed header rewrites: `wrew`. */
 export const STAT_WREW = 43;

@@ -60,7 +60,6 @@ export const CAUSE_LOCAL = 0x4c; // L
 export const CAUSE_RESOURCE = 0x52; // R
 export const CAUSE_INTERNAL = 0x49; // I
 export const CAUSE_DOWN = 0x44; // D
-export const CAUSE_UP = 0x55; // U
 export const CAUSE_KILLED = 0x4b; // K
 export const CAUSE_CLIENT_TIMEOUT = 0x63; // c
 export const CAUSE_SERVER_TIMEOUT = 0x73; // s
@@ -72,7 +71,6 @@ export const PHASE_QUEUE = 0x51; // Q
 export const PHASE_CONNECT = 0x43; // C
 export const PHASE_HEADERS = 0x48; // H
 export const PHASE_DATA = 0x44; // D
-export const PHASE_LAST = 0x4c; // L
 export const PHASE_TARPIT = 0x54; // T
 
 /** A value of a variable or of a tracked key, as the sample rules make it. Bytes are copies outside the slab. */

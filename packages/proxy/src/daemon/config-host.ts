@@ -7,9 +7,7 @@ import { createSecureContext } from "node:tls";
 import { getSystemErrorMap } from "node:util";
 import { fail, ok, parseAddress } from "@ha/base";
 import type { ConfigHost, NameToResolve, PemWants } from "../core/config/host.ts";
-import { bytesOf, configText } from "./config-text.ts";
-
-export { bytesOf, configText };
+import { bytesOf } from "./config-text.ts";
 
 /** The machine as a configuration is read against it. Files are read anew each time: a reload must see changes. */
 export function createConfigHost(): ConfigHost {

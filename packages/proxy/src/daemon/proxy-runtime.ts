@@ -133,13 +133,3 @@ export interface RetryOn {
   readonly responseTimeout: boolean;
   readonly statuses: ReadonlySet<number>;
 }
-
-/** Whether anything but connection failures is tried again, so that requests must be kept. */
-export function keepsRequests(retryOn: RetryOn): boolean {
-  return (
-    retryOn.emptyResponse ||
-    retryOn.junkResponse ||
-    retryOn.responseTimeout ||
-    retryOn.statuses.size > 0
-  );
-}
