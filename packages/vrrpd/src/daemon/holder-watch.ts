@@ -43,6 +43,13 @@ export class HolderWatch {
     this.#options = options;
   }
 
+  /** Opens the sockets for everything that may be held one day: at a takeover each millisecond is an outage. */
+  prepare(): void {
+    for (const { held } of this.#options.instances()) {
+      for (const { ifindex } of held.holdings.addresses) this.#announcer(ifindex);
+    }
+  }
+
   send({ address, ifindex, device, mac }: Announcement): void {
     const { log, limiter, network } = this.#options;
     const announcer = this.#announcer(ifindex);

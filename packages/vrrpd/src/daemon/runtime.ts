@@ -216,6 +216,7 @@ export class Runtime {
     this.#pollRejected();
     this.#renewLifetimes();
     this.#extra.start(this.instances);
+    this.#holders.prepare();
   }
 
   /** A new configuration, already found good: applies the difference. */
@@ -273,6 +274,7 @@ export class Runtime {
     await this.#trackers.start();
     this.#changed();
     this.#firewall.update(config, this.instances);
+    this.#holders.prepare();
     this.#holders.watch(this.#config.globals.vrrp_detect_split_brain);
     this.#extra.start(this.instances);
     if (config.globals.fifo_write_vrrp_states_on_reload) {
