@@ -30,8 +30,8 @@ const FOLDERS: Readonly<Record<string, { does: string; atOnce: number; limit: nu
   config: { does: "configuration texts against what the originals say", atOnce: 2, limit: 240 },
   simulation: { does: "many routers on virtual time, from seeds", atOnce: 2, limit: 300 },
   vectors: { does: "packets captured from the real programs", atOnce: 2, limit: 120 },
-  interop: { does: "beside the real keepalived and haproxy", atOnce: 1, limit: 480 },
-  e2e: { does: "the built programs in network namespaces", atOnce: 1, limit: 480 },
+  interop: { does: "beside the real keepalived and haproxy", atOnce: 1, limit: 240 },
+  e2e: { does: "the built programs in network namespaces", atOnce: 1, limit: 240 },
 };
 /** Not run here: they have no end of their own, or are no tests. */
 const LEFT_OUT = new Set(["support", "corpus", "fuzz"]);

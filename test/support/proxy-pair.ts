@@ -220,7 +220,13 @@ export async function talk(
   socket.on("end", () => (ended = true));
   socket.on("error", () => (ended = true));
   socket.on("close", () => (ended = true));
-  await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", () => resolve());
+    // Without these a program that takes no connection would hold the whole file up.
+    socket.once("close", () => reject(new Error(`no connection to port ${port}`)));
+    socket.setTimeout(5000, () => socket.destroy());
+  });
+  socket.setTimeout(0);
   for (const piece of pieces) {
     if (typeof piece === "number") await pause(piece);
     else if (piece === "FIN") socket.end();

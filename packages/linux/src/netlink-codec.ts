@@ -7,7 +7,7 @@ let loaded: typeof Netlink | undefined;
 
 /**
  * The package `netlink`: codec of rtnetlink, and the socket that requests go through. Loaded when first needed, and in
- * the main thread only (it aborts at the end of a worker thread, facts/node-platform.md §3.2).
+ * the main thread only (observed: it aborts the process at the end of a worker thread).
  */
 export function netlinkPackage(): typeof Netlink {
   loaded ??= require("netlink") as typeof Netlink;

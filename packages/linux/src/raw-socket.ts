@@ -41,7 +41,7 @@ import {
 /**
  * VRRP on Linux. IPv4 goes through the package `raw-socket`, IPv6 through our own module, which can choose a source
  * address and read a hop limit. Where the kernel grants no eBPF, IPv4 is received through our own module too: a
- * classic filter holds a pointer, which the package's `setOption` cannot pass (facts/node-platform.md §2.3).
+ * classic filter holds a pointer, which the package's `setOption` cannot pass.
  */
 export const linuxTransport: VrrpTransport = { open: (options) => openVrrpSocket(options) };
 
