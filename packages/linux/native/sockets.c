@@ -447,6 +447,14 @@ static napi_value door_timer_set(napi_env env, napi_callback_info info) {
   return outcome(env, timerfd_settime(fd, 0, &when, NULL));
 }
 
+/* realtime() -> microseconds since 1970: what the kernel stamps packets with. */
+static napi_value door_realtime(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct timespec now;
+  if (clock_gettime(CLOCK_REALTIME, &now) < 0) return number(env, -errno);
+  return number(env, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
 static const struct {
   const char *name;
   napi_callback function;
@@ -463,6 +471,7 @@ static const struct {
     {"name", door_name},
     {"open", door_open},
     {"pair", door_pair},
+    {"realtime", door_realtime},
     {"receive", door_receive},
     {"send", door_send},
     {"setOption", door_set_option},

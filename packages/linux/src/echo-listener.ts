@@ -1,4 +1,4 @@
-import { type Family, type IpAddress, readAddress } from "@ha/base";
+import { type Family, type IpAddress, micros, readAddress } from "@ha/base";
 import {
   encodeClassic,
   instruction,
@@ -106,6 +106,7 @@ function packetOf(family: Family, data: Uint8Array, ifindex: number): ReceivedPa
     ttl: view.getUint8(family === 4 ? 8 : 7),
     ifindex,
     identification: family === 4 ? view.getUint16(4) : undefined,
+    waited: micros(0),
     payload: data.slice(size, end),
   };
 }

@@ -18,25 +18,25 @@ import { SystemError, systemError, wrapError } from "./system-error.ts";
 /** What came: for IPv4 from the IP header on, for IPv6 the payload with control messages. Views, valid until the next read. */
 export type RawHandler = (data: Uint8Array, address: Uint8Array, control: Uint8Array) => void;
 
-/** A raw IP socket by one of two doors: the package `raw-socket`, or our own module. */
-export interface PacketDoor {
+/** A raw IP socket that packets leave by: the package `raw-socket`, or our own module. */
+export interface SendingDoor {
   readonly name: "raw-socket" | "native";
-  readonly closed: boolean;
   /** Throws `SystemError`. */
   setOption(operation: string, level: number, name: number, value: Uint8Array): void;
-  /** Puts a loaded eBPF program in the place of the one before. */
-  attachProgram(fd: number): SystemError | undefined;
-  /** Undefined where the door cannot: an option that holds a pointer is beyond `raw-socket`. */
-  readonly attachClassic: ((program: Uint8Array) => SystemError | undefined) | undefined;
   /** Sends at once. */
   send(data: Uint8Array, to: IpAddress, control?: Uint8Array): SystemError | undefined;
+  close(): void;
+}
+
+/** One that packets come in by as well. */
+export interface PacketDoor extends SendingDoor {
+  /** Puts a loaded eBPF program in the place of the one before. */
+  attachProgram(fd: number): SystemError | undefined;
+  attachClassic(program: Uint8Array): SystemError | undefined;
   /** Reads what waits, at most `limit` packets; the number read. */
   read(limit: number): number;
   /** From now on reads whenever something arrives. */
   start(): void;
-  /** Never reads any more; the kernel's queue fills once and stays so. */
-  pause(): void;
-  close(): void;
 }
 
 /** The part of the package's API that we use. It comes without types. */
@@ -46,7 +46,6 @@ interface RawSocketPackage {
 }
 
 interface RawSocket {
-  readonly buffer: Buffer;
   readonly wrap: {
     send(
       data: Buffer,
@@ -55,10 +54,8 @@ interface RawSocket {
       address: string,
       done: (bytes: number) => void,
     ): void;
-    recv(into: Buffer, done: (into: Buffer, bytes: number, source: string) => void): void;
   };
   setOption(level: number, name: number, value: Buffer, length: number): void;
-  on(event: "message", listener: (data: Buffer, source: string) => void): void;
   on(event: "error", listener: (error: Error) => void): void;
   pauseRecv(): void;
   close(): void;
@@ -72,8 +69,6 @@ const BATCH = 16;
 /** Reads of one turn of the loop by our own module, so that a flood leaves room for timers. */
 const READS_A_TURN = 64;
 
-const NO_BYTES = new Uint8Array(0);
-
 /** Whether the package can be had; a reason why not otherwise (no build for this Node, musl). */
 export function loadRawSocketPackage(): RawSocketPackage | SystemError {
   try {
@@ -84,14 +79,16 @@ export function loadRawSocketPackage(): RawSocketPackage | SystemError {
 }
 
 /**
- * IPv4 by the package. Its traps, each seen (send queue, shared buffer, text-only errors, sockets that come back to
- * life after close), end here. Throws `SystemError`.
+ * Sends IPv4 by the package, packets with their header. Its traps, each seen (send queue, text-only errors, sockets that come
+ * back to life after close), end here. Throws `SystemError`.
+ *
+ * @param protocol IPPROTO_RAW, so that the kernel queues nothing for a socket that nobody reads.
  */
 export function openPackageDoor(
   rawSocket: RawSocketPackage,
   protocol: number,
-  handlers: { readonly onRaw: RawHandler; readonly onError: (error: SystemError) => void },
-): PacketDoor {
+  handlers: { readonly onError: (error: SystemError) => void },
+): SendingDoor {
   let socket: RawSocket;
   try {
     const addressFamily = rawSocket.AddressFamily.IPv4;
@@ -101,26 +98,12 @@ export function openPackageDoor(
   }
   keepFromChildren(protocol);
   let closed = false;
-  let listening = false;
-  let reading = false;
-  const take = (data: Buffer): void => {
-    // Not as a Buffer, whose `slice` makes a view where that of other arrays copies: the next packet overwrites it.
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    if (!closed) handlers.onRaw(bytes, NO_BYTES, NO_BYTES);
-  };
-  // The package turns what a listener throws into an error event of the socket, hence no throwing in onRaw.
-  socket.on("message", (data) => {
-    if (listening) take(data);
-  });
   socket.on("error", (error) => {
-    if (!closed) handlers.onError(textError("receive", error));
+    if (!closed) handlers.onError(textError("send", error));
   });
-
-  const door: PacketDoor = {
+  socket.pauseRecv();
+  return {
     name: "raw-socket",
-    get closed() {
-      return closed;
-    },
     setOption(operation, level, name, value) {
       try {
         socket.setOption(level, name, Buffer.from(value), value.length);
@@ -128,17 +111,8 @@ export function openPackageDoor(
         throw textError(operation, error);
       }
     },
-    attachProgram(fd) {
-      try {
-        socket.setOption(SOL_SOCKET, SO_ATTACH_BPF, Buffer.from(Int32Array.of(fd).buffer), 4);
-        return undefined;
-      } catch (error) {
-        return textError("attach the advert filter", error);
-      }
-    },
-    attachClassic: undefined,
     send(data, to) {
-      // Straight to sendto(2): the package's own queue waits for the next poll, behind whatever can be read.
+      // Straight to sendto(2): the package's own queue waits for the next poll.
       // After close it would open an unconfigured socket in silence.
       if (closed) return new SystemError("send", "EBADF", { detail: "socket is closed" });
       if (to.family !== 4) return new SystemError("send", "EAFNOSUPPORT");
@@ -150,41 +124,12 @@ export function openPackageDoor(
         return textError(`send to ${formatAddress(to)}`, error);
       }
     },
-    read(limit) {
-      if (reading) return 0;
-      reading = true;
-      let count = 0;
-      try {
-        while (count < limit && !closed) {
-          let length = 0;
-          socket.wrap.recv(socket.buffer, (_into, bytes) => {
-            length = bytes;
-          });
-          count++;
-          take(socket.buffer.subarray(0, length));
-        }
-      } catch (error) {
-        const failure = textError("receive", error);
-        if (failure.code !== "EAGAIN" && !closed) handlers.onError(failure);
-      } finally {
-        reading = false;
-      }
-      return count;
-    },
-    start() {
-      listening = true;
-    },
-    pause() {
-      listening = false;
-      socket.pauseRecv();
-    },
     close() {
       if (closed) return;
       closed = true;
       socket.close();
     },
   };
-  return door;
 }
 
 /** By our own module, for either family: control messages, source choice, classic filters. Throws `SystemError`. */
@@ -226,9 +171,6 @@ export function openNativeDoor(
   };
   return {
     name: "native",
-    get closed() {
-      return socket.closed;
-    },
     setOption(what, level, name, value) {
       socket.setOption(what, level, name, value);
     },
@@ -249,9 +191,6 @@ export function openNativeDoor(
       socket.watch(() => {
         read(READS_A_TURN);
       });
-    },
-    pause() {
-      // Nothing reads before `start`.
     },
     close() {
       socket.close();

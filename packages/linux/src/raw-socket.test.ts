@@ -86,7 +86,7 @@ describe("VRRP sockets of the kernel", { skip: whyNoNamespace() }, () => {
     assert.equal(formatAddress(packet?.destination ?? HERE), "224.0.0.18");
     assert.equal(packet?.identification, 77);
     assert.deepEqual(packet?.payload, payload);
-    assert.match(socket.description, /raw-socket with eBPF filter/);
+    assert.match(socket.description, /raw-socket to send, native with eBPF filter to receive/);
     assert.equal(peer.heard.length, 0, "our own multicast must not come back");
     socket.close();
     peer.socket.close();
@@ -131,6 +131,31 @@ describe("VRRP sockets of the kernel", { skip: whyNoNamespace() }, () => {
       assert.equal(socket.drain(30), 30);
       assert.equal(socket.drain(), 10);
       assert.equal(heard.length, 40);
+      socket.close();
+      peer.socket.close();
+    }
+  });
+
+  test("a packet tells how long it lay in the kernel", () => {
+    for (const family of [4, 6] as const) {
+      const { socket, heard } = socketHere({ family });
+      const peer = socketThere(family);
+      const ends =
+        family === 4
+          ? { source: THERE, destination: GROUP4 }
+          : { source: THERE6, destination: GROUP6 };
+      const block = (ms: number): void => {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+      };
+      for (const ms of [0, 30, 60]) {
+        peer.socket.send(advert({ vrid: 51 }), ends);
+        block(ms);
+        socket.drain();
+      }
+      const waited = heard.map((packet) => packet.waited / 1_000);
+      assert.equal(waited[0], 0, "nothing to compare the clocks with");
+      assert.ok((waited[1] ?? 0) >= 30 && (waited[2] ?? 0) >= 60, `waited ${waited} ms`);
+      assert.ok((waited[1] ?? 0) < 1_000 && (waited[2] ?? 0) < 1_000, `waited ${waited} ms`);
       socket.close();
       peer.socket.close();
     }

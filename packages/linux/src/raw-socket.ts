@@ -1,4 +1,5 @@
 import { type Family, formatAddress, type IpAddress, readAddress } from "@ha/base";
+import { ArrivalAge } from "./arrival-age.ts";
 import { classicFilter } from "./classic-filter.ts";
 import { FilterCounters } from "./filter-counters.ts";
 import { IPV6_HEADER_SIZE, ipPacket, packetEnds, readIpv4 } from "./ip-packet.ts";
@@ -21,6 +22,7 @@ import {
   openPackageDoor,
   type PacketDoor,
   type RawHandler,
+  type SendingDoor,
 } from "./packet-door.ts";
 import { int32, LITTLE_ENDIAN } from "./socket-door.ts";
 import { SystemError, wrapError } from "./system-error.ts";
@@ -39,9 +41,9 @@ import {
 } from "./vrrp-transport.ts";
 
 /**
- * VRRP on Linux. IPv4 goes through the package `raw-socket`, IPv6 through our own module, which can choose a source
- * address and read a hop limit. Where the kernel grants no eBPF, IPv4 is received through our own module too: a
- * classic filter holds a pointer, which the package's `setOption` cannot pass.
+ * VRRP on Linux. IPv4 is sent through the package `raw-socket`. What it cannot do goes through our own module: IPv6, whose
+ * source address is to be chosen and whose hop limit is to be read; and reception of either family, since a takeover is
+ * counted from the moment that the kernel took the advert in, which only a control message tells.
  */
 export const linuxTransport: VrrpTransport = { open: (options) => openVrrpSocket(options) };
 
@@ -71,6 +73,9 @@ const IPV6_RECVHOPLIMIT = 51;
 const IPV6_HOPLIMIT = 52;
 const IPV6_TCLASS = 67;
 const SO_PRIORITY = 12;
+const SO_TIMESTAMPNS = 35;
+/** Sends any protocol with a header of ours, and receives nothing. raw(7). */
+const IPPROTO_RAW = 255;
 const SO_DETACH_FILTER = 27;
 const TC_PRIO_CONTROL = 7;
 const INTERNETWORK_CONTROL = 0xc0;
@@ -86,11 +91,12 @@ class LinuxVrrpSocket implements VrrpSocket {
   /** Receivers, one for each protocol. */
   #doors: { readonly protocol: number; readonly door: PacketDoor }[] = [];
   /** Sends; usually the first receiver. */
-  #sender: PacketDoor | undefined;
+  #sender: SendingDoor | undefined;
   #closed = false;
   #broken = 0;
   #notes: string[] = [];
 
+  readonly #ages = new ArrivalAge();
   readonly #ebpf: boolean;
 
   constructor(options: VrrpSocketOptions, ebpf: boolean) {
@@ -233,27 +239,23 @@ class LinuxVrrpSocket implements VrrpSocket {
   }
 
   #openReceiver(protocol: number): PacketDoor {
-    const handlers = {
-      onRaw: this.#handler(protocol),
-      onError: (error: SystemError) => this.options.onError(error),
-    };
-    if (this.options.family === 6) {
-      return openNativeDoor({ domain: AF_INET6, protocol }, handlers);
-    }
-    const rawSocket = loadRawSocketPackage();
-    if (this.#counters !== undefined && !(rawSocket instanceof SystemError)) {
-      return openPackageDoor(rawSocket, protocol, handlers);
-    }
-    return openNativeDoor({ domain: AF_INET, protocol }, handlers);
+    const domain = this.options.family === 6 ? AF_INET6 : AF_INET;
+    return openNativeDoor(
+      { domain, protocol },
+      {
+        onRaw: this.#handler(protocol),
+        onError: (error: SystemError) => this.options.onError(error),
+      },
+    );
   }
 
   #openSender(): void {
     const first = this.#doors[0]?.door;
     const filter = this.#counters === undefined ? "classic filter" : "eBPF filter";
     if (first === undefined) return;
-    if (this.options.family === 6 || first.name === "raw-socket") {
+    if (this.options.family === 6) {
       this.#sender = first;
-      this.#notes.unshift(`${first.name} with ${filter}`);
+      this.#notes.unshift(`native with ${filter}`);
       return;
     }
     const rawSocket = loadRawSocketPackage();
@@ -262,15 +264,13 @@ class LinuxVrrpSocket implements VrrpSocket {
       this.#notes.unshift(`native with ${filter} (${rawSocket.message})`);
       return;
     }
-    const handlers = { onRaw: () => undefined, onError: this.options.onError };
-    const sender = openPackageDoor(rawSocket, IPPROTO_VRRP, handlers);
+    const sender = openPackageDoor(rawSocket, IPPROTO_RAW, { onError: this.options.onError });
     this.#sender = sender;
     this.#configure(sender, false);
-    sender.pause();
     this.#notes.unshift(`raw-socket to send, native with ${filter} to receive`);
   }
 
-  #configure(door: PacketDoor, receives: boolean): void {
+  #configure(door: SendingDoor, receives: boolean): void {
     const device = this.#device;
     if (device !== undefined) {
       const name = new TextEncoder().encode(`${device.name}\0`);
@@ -281,15 +281,16 @@ class LinuxVrrpSocket implements VrrpSocket {
     if (this.options.family === 4) this.#configureIpv4(door, device);
     else this.#configureIpv6(door, device);
     if (!receives) return;
+    door.setOption("stamp what arrives", SOL_SOCKET, SO_TIMESTAMPNS, int32(1));
     for (const group of this.#groups) {
       const failure = this.#join(door, group, true);
       if (failure !== undefined) throw failure;
     }
   }
 
-  #configureBuffer(door: PacketDoor, receives: boolean): void {
-    const size = receives ? this.options.receiveBufferBytes : 1;
-    if (size === undefined) return;
+  #configureBuffer(door: SendingDoor, receives: boolean): void {
+    const size = this.options.receiveBufferBytes;
+    if (!receives || size === undefined) return;
     try {
       door.setOption("force the receive buffer", SOL_SOCKET, SO_RCVBUFFORCE, int32(size));
     } catch {
@@ -298,7 +299,7 @@ class LinuxVrrpSocket implements VrrpSocket {
     }
   }
 
-  #configureIpv4(door: PacketDoor, device: InterfaceRef | undefined): void {
+  #configureIpv4(door: SendingDoor, device: InterfaceRef | undefined): void {
     door.setOption("write IP headers", SOL_IP, IP_HDRINCL, int32(1));
     door.setOption("set the type of service", SOL_IP, IP_TOS, int32(INTERNETWORK_CONTROL));
     door.setOption("stop multicast loops", SOL_IP, IP_MULTICAST_LOOP, int32(0));
@@ -309,7 +310,7 @@ class LinuxVrrpSocket implements VrrpSocket {
     }
   }
 
-  #configureIpv6(door: PacketDoor, device: InterfaceRef | undefined): void {
+  #configureIpv6(door: SendingDoor, device: InterfaceRef | undefined): void {
     door.setOption("set the traffic class", SOL_IPV6, IPV6_TCLASS, int32(INTERNETWORK_CONTROL));
     door.setOption("stop multicast loops", SOL_IPV6, IPV6_MULTICAST_LOOP, int32(0));
     door.setOption("hear own groups only", SOL_IPV6, IPV6_MULTICAST_ALL, int32(0));
@@ -330,7 +331,7 @@ class LinuxVrrpSocket implements VrrpSocket {
     return undefined;
   }
 
-  #join(door: PacketDoor, group: IpAddress, member: boolean): SystemError | undefined {
+  #join(door: SendingDoor, group: IpAddress, member: boolean): SystemError | undefined {
     const index = this.#device?.index ?? 0;
     const what = `${member ? "join" : "leave"} ${formatAddress(group)}`;
     try {
@@ -366,7 +367,7 @@ class LinuxVrrpSocket implements VrrpSocket {
       return this.#counters.withProgram(filter, protocol, (fd) => door.attachProgram(fd));
     }
     const kind = { family: this.options.family, protocol };
-    return door.attachClassic?.(classicFilter(filter, kind));
+    return door.attachClassic(classicFilter(filter, kind));
   }
 
   /** Empties the queue without looking. */
@@ -397,7 +398,12 @@ class LinuxVrrpSocket implements VrrpSocket {
     };
   }
 
-  #readIpv4(protocol: number, data: Uint8Array): ReceivedPacket | undefined {
+  #readIpv4(
+    protocol: number,
+    data: Uint8Array,
+    _address: Uint8Array,
+    control: Uint8Array,
+  ): ReceivedPacket | undefined {
     const parts = readIpv4(data);
     if (parts === undefined) return undefined;
     return {
@@ -408,6 +414,7 @@ class LinuxVrrpSocket implements VrrpSocket {
       ttl: parts.ttl,
       ifindex: this.#device?.index ?? 0,
       identification: parts.identification,
+      waited: this.#ages.of(control),
       payload: parts.payload.slice(),
     };
   }
@@ -431,6 +438,7 @@ class LinuxVrrpSocket implements VrrpSocket {
       ttl: new DataView(hops.buffer, hops.byteOffset).getInt32(0, LITTLE_ENDIAN),
       ifindex: new DataView(info.buffer, info.byteOffset).getInt32(16, LITTLE_ENDIAN),
       identification: undefined,
+      waited: this.#ages.of(control),
       payload: data.slice(),
     };
   }

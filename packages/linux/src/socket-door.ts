@@ -32,6 +32,7 @@ interface NativeSockets {
   bpfProgramLoad(type: number, program: Uint8Array, log: Uint8Array | undefined): number;
   bpfMapLookup(fd: number, key: Uint8Array, value: Uint8Array): number;
   bpfMapNextKey(fd: number, key: Uint8Array | undefined, next: Uint8Array): number;
+  realtime(): number;
   timerOpen(): number;
   timerSet(fd: number, microseconds: number): number;
   watch(fd: number, callback: (status: number) => void, keepAlive: boolean): unknown;

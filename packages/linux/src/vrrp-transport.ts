@@ -1,4 +1,4 @@
-import type { Family, IpAddress } from "@ha/base";
+import type { Family, IpAddress, Micros } from "@ha/base";
 import type { SystemError } from "./system-error.ts";
 
 /** Protocol numbers in the IP header. RFC 9568 §5.1.1.4; RFC 4302 §2. */
@@ -23,6 +23,8 @@ export interface ReceivedPacket {
   readonly ifindex: number;
   /** IPv4 identification, which AH signs; undefined for IPv6. */
   readonly identification: number | undefined;
+  /** How long it lay in the kernel before we read it, by the kernel's own stamp; 0 where that is unknown or not to be believed. */
+  readonly waited: Micros;
   /** What follows the IP header: the advert, with AH before it under protocol 51. */
   readonly payload: Uint8Array;
 }
