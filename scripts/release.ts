@@ -26,6 +26,7 @@ Makes DIR/ha-pair-VERSION-linux-ARCH and the same as .tar.gz: both daemons, vrrp
 the installer. Nothing in it is built or fetched on the host that it is installed on.
 
   --out DIR       where to (default: dist/release)
+  --no-archive    the folder only
   --without-node  leave Node.js out. The host's must then be of the same major version (${process.versions.node.split(".")[0]}):
                   the native parts of raw-socket are built for it
   --help          this text`;
@@ -33,6 +34,7 @@ the installer. Nothing in it is built or fetched on the host that it is installe
 const { values: options } = parseArgs({
   options: {
     out: { type: "string", default: "dist/release" },
+    "no-archive": { type: "boolean", default: false },
     "without-node": { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -78,29 +80,35 @@ try {
 } finally {
   rmSync(draft, { recursive: true, force: true });
 }
-// Same files, same archive: owner, order and times are fixed, so that two builds can be compared.
-const archive = `${target}.tar.gz`;
-execFileSync(
-  "tar",
-  [
-    "--sort=name",
-    "--owner=0",
-    "--group=0",
-    "--numeric-owner",
-    "--mtime=@0",
-    "-C",
-    out,
-    "-I",
-    "gzip -n -6",
-    "-cf",
-    archive,
-    name,
-  ],
-  { stdio: "inherit" },
-);
 console.log(`made ${relative(root, target)} (${megabytes(folderBytes(target))} MB)`);
-console.log(`made ${relative(root, archive)} (${megabytes(statSync(archive).size)} MB)`);
-console.log(`on each host, as root: tar xzf ${basename(archive)} && ${name}/install`);
+if (!options["no-archive"]) {
+  const archive = `${target}.tar.gz`;
+  makeArchive(archive);
+  console.log(`made ${relative(root, archive)} (${megabytes(statSync(archive).size)} MB)`);
+  console.log(`on each host, as root: tar xzf ${basename(archive)} && ${name}/install`);
+}
+
+/** Same files, same archive: owner, order and times are fixed, so that two builds can be compared. */
+function makeArchive(archive: string): void {
+  execFileSync(
+    "tar",
+    [
+      "--sort=name",
+      "--owner=0",
+      "--group=0",
+      "--numeric-owner",
+      "--mtime=@0",
+      "-C",
+      out,
+      "-I",
+      "gzip -n -6",
+      "-cf",
+      archive,
+      name,
+    ],
+    { stdio: "inherit" },
+  );
+}
 
 function copyOwnPackages(): void {
   for (const folder of readdirSync(join(root, "packages"))) {
