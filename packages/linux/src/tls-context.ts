@@ -256,9 +256,7 @@ const VERSIONS: Record<TlsVersionName, number> = {
   "TLSv1.3": 0x0304,
 };
 
-function create(
-  options: Parameters<TlsDoor["createContext"]>[0],
-): Result<number, TlsFault> {
+function create(options: Parameters<TlsDoor["createContext"]>[0]): Result<number, TlsFault> {
   const result = tlsDoor().createContext(options);
   if (typeof result === "number") return ok(result);
   const [operation, code, text] = result;
