@@ -76,11 +76,6 @@ function checkReferences({ path, text }: SourceFile): Finding[] {
 
 /** Beyond this a file holds two things. Keyword tables hold one, however long; C says less in a line. */
 const MOST_LINES = { code: 700, table: 1200, c: 1000 };
-/** Known to be too long, and not to grow: the owner of one request, whose answering half wants a file of its own. */
-const KNOWN_LONG: Readonly<Record<string, number>> = {
-  "packages/proxy/src/daemon/exchange.ts": 870,
-};
-
 function checkLength({ path, text }: SourceFile): Finding[] {
   if (!/^(packages|scripts|test)\/.*\.(ts|c)$/.test(path)) return [];
   const kind = path.endsWith(".c")
@@ -89,7 +84,7 @@ function checkLength({ path, text }: SourceFile): Finding[] {
       ? "table"
       : "code";
   const lines = text.split("\n").length;
-  const most = KNOWN_LONG[path] ?? MOST_LINES[kind];
+  const most = MOST_LINES[kind];
   if (lines <= most) return [];
   const message = `${lines} lines, more than ${most}: a sign of two things in one`;
   return [{ path, line: 0, message }];

@@ -78,8 +78,11 @@ export async function startProxy(
     await stop(child, sink, folder);
     throw error;
   }
-  // The probes above leave lines of their own.
-  await pause(250);
+  // The probes above leave lines of their own, which a busy machine writes late.
+  for (let seen = -1; seen !== logs.length; ) {
+    seen = logs.length;
+    await pause(250);
+  }
   logs.length = 0;
   return {
     program,

@@ -36,6 +36,21 @@ export function statisticsOfEnd(
     countSide(plane, back + 1 + transaction.server, transaction, hasStatus);
 }
 
+/** Counts a client that left: for the frontend, and for what had the request by then. */
+export function countClientAbort(
+  plane: DataPlane,
+  transaction: Transaction,
+  frontend: ProxyRuntime,
+  backend: ProxyRuntime,
+): void {
+  const { statistics } = plane;
+  statistics.add(frontend.frontendRow, stat.STAT_CLI_ABRT, 1);
+  if (transaction.backend === NONE) return;
+  statistics.add(backend.backendRow, stat.STAT_CLI_ABRT, 1);
+  if (transaction.server === NONE) return;
+  statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_CLI_ABRT, 1);
+}
+
 /** What stick tables store of a transaction's end, for the entries that it and its session track. */
 function countInTables(transaction: Transaction): void {
   const { session, tracked, http, status, bytesIn, bytesOut, cause } = transaction;

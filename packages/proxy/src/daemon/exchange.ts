@@ -1,22 +1,15 @@
 import { NO_BUFFER } from "@ha/linux/ring";
-import { frameResponse, isBodiless } from "../core/http/framing.ts";
-import { parseResponseHead } from "../core/http/h1.ts";
 import {
   clearHead,
   HEAD_CHANGED,
   HEAD_CHUNKED,
-  HEAD_CLOSE,
-  HEAD_KEEP_ALIVE,
   HEAD_LENGTH,
+  isIdempotent,
   METHOD_CONNECT,
-  METHOD_HEAD,
-  METHOD_OTHER,
-  METHOD_PATCH,
-  METHOD_POST,
 } from "../core/http/head.ts";
-import { closesConnection, standardReply } from "../core/http/replies.ts";
+import { closesConnection } from "../core/http/replies.ts";
 import { stripHopByHop } from "../core/http/serialise.ts";
-import { type Rule, type RuleProgress, runRules, type Verdict } from "../core/rule/rule.ts";
+import type { Verdict } from "../core/rule/rule.ts";
 import { countEvent } from "../core/server/counters.ts";
 import * as stat from "../core/statistics.ts";
 import {
@@ -42,17 +35,34 @@ import {
   TIME_RESPONSE,
   type Transaction,
 } from "../core/transaction.ts";
-import { type Connection, type ConnectionOwner, OUTPUT_LOW } from "./connection.ts";
+import { type Connection, OUTPUT_LOW } from "./connection.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { ExchangeClient } from "./exchange-client.ts";
-import { statisticsOfEnd } from "./exchange-statistics.ts";
+import type { ExchangeServer, ExchangeServerOwner } from "./exchange-server.ts";
+import { countClientAbort, statisticsOfEnd } from "./exchange-statistics.ts";
+import { openExchangeTunnel } from "./exchange-tunnel.ts";
+import { Http1Server } from "./http1-server.ts";
+import {
+  ANSWER_BROKEN,
+  ANSWER_NO_ROOM,
+  ownAnswer,
+  readOwnAnswer,
+  sendOwnAnswer,
+  tellsItsEnd,
+} from "./own-answer.ts";
 import type { FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
 import { RequestPath, type RequestPathOwner } from "./request-path.ts";
-import { queueRequest } from "./request-writer.ts";
-import { READ_BAD, READ_MORE, ResponseReader } from "./response-reader.ts";
+import { runAfterResponse, runResponseRules } from "./response-rules.ts";
+import { openServer, takeServer } from "./server-choice.ts";
+import {
+  SERVER_BROKEN,
+  SERVER_CLOSED,
+  SERVER_SILENT,
+  type ServerFailure,
+} from "./server-failure.ts";
 import { LEASE_NONE, LEASE_QUEUED, type LeaseOwner, ServerLease } from "./server-lease.ts";
 import type { TimerOwner } from "./timer-wheel.ts";
-import { Tunnel } from "./tunnel.ts";
+import type { Tunnel } from "./tunnel.ts";
 
 /** Where an exchange is. */
 const IDLE = 0;
@@ -65,14 +75,12 @@ const RESPONDING = 7;
 const TUNNELLING = 8;
 const OVER = 9;
 
-/** A body longer than this is read in large pieces. */
-const LARGE_BODY = 65_536;
 /**
- * One request and its response, from the finished request head to the last byte: the rules, the server, the
- * connection to it, and the copying of bodies. The client's side is behind `ExchangeClient`; the server's side is
- * HTTP/1. Pooled; nothing is allocated for one beyond the slot.
+ * One request and its response, from the finished request head to the last byte: rules, the way to a server, its
+ * answer or our own, and the end. The client's side is behind `ExchangeClient`, the server's behind `ExchangeServer`,
+ * whichever HTTP either speaks. Pooled; nothing is allocated for one beyond the slot.
  */
-export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, TimerOwner {
+export class Exchange implements ExchangeServerOwner, LeaseOwner, RequestPathOwner, TimerOwner {
   readonly plane: DataPlane;
   transaction: Transaction;
   client: ExchangeClient | undefined = undefined;
@@ -84,16 +92,12 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
   requestDone = false;
   #state = IDLE;
   readonly #path: RequestPath;
-  readonly #progress: RuleProgress = { next: 0 };
   readonly #timer: number;
-  #server: Connection | undefined = undefined;
   readonly #lease: ServerLease;
-  readonly #response: ResponseReader;
-  /** Of the server's connection, when this request went out: whether it answered anything since. */
-  #bytesBefore = -1;
+  #server: ExchangeServer | undefined = undefined;
+  readonly #http1: Http1Server;
   #sentRequest = false;
   #bodySent = 0;
-  #closesServer = false;
   #closing = false;
   /** `option logasap` wrote the line already. */
   #isLogged = false;
@@ -105,7 +109,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     this.transaction = plane.takeTransaction();
     this.#path = new RequestPath(plane, this);
     this.#lease = new ServerLease(plane, this);
-    this.#response = new ResponseReader(plane);
+    this.#http1 = new Http1Server(plane, this);
     this.#timer = plane.wheel.create(this);
   }
 
@@ -140,8 +144,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
       (head.flags & HEAD_CHUNKED) === 0 &&
       ((head.flags & HEAD_LENGTH) === 0 || head.contentLength === 0);
     this.#state = REQUESTING;
-    this.#sentRequest = this.#closesServer = false;
-    this.#response.reset();
+    this.#sentRequest = false;
     this.#closing = this.#isLogged = false;
     this.#bodySent = 0;
     this.#server = undefined;
@@ -165,16 +168,18 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
       return;
     }
     this.#bodySent += end - start;
-    server.queue(buffer, start, end);
-    server.flush();
+    server.sendBody(buffer, start, end);
   }
 
   /** The request's body is whole. */
   requestEnd(): void {
     this.requestDone = true;
-    if (this.#path.isBuffering) this.#path.bufferedEnough();
-    else if (this.#state === AWAITING) this.#setServerTimer();
-    else if (this.#state === RESPONDING && this.#response.isDone) this.#finish();
+    if (this.#path.isBuffering) {
+      this.#path.bufferedEnough();
+      return;
+    }
+    if (this.#sentRequest) this.#server?.endBody();
+    if (this.#state === AWAITING) this.#setServerTimer();
   }
 
   /** The request's body broke its coding: 400 where nothing was answered yet. */
@@ -209,7 +214,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
 
   /** The client's side has room again. */
   clientDrained(): void {
-    if (this.#state === RESPONDING) this.#readResponse();
+    if (this.#state === RESPONDING) this.#server?.readBody(this.#decodes());
   }
 
   // ---- a server ----
@@ -248,69 +253,42 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     this.#lease.seek();
   }
 
-  /** An idle connection, as far as `http-reuse` allows. */
-  takeIdle(server: number): Connection | undefined {
-    const runtime = this.backend.backend;
-    const client = this.client;
-    if (runtime === undefined || client === undefined) return undefined;
-    const own = client.ownServer;
-    if (own !== undefined) {
-      client.ownServer = undefined;
-      if (own.isOpen && !own.isEnded && own.side === server && own.peer === this.backend.index) {
-        own.owner = this;
-        return own;
-      }
-      own.close();
-    }
-    const pool = runtime.pools[server];
-    const isFirst = this.transaction.session.transactions <= 1;
-    switch (runtime.reuse) {
-      case "never":
-        return undefined;
-      case "safe":
-        return isFirst ? undefined : pool?.take(this, false);
-      case "aggressive":
-        return pool?.take(this, isFirst);
-      default:
-        return pool?.take(this, false);
-    }
+  takeIdle(server: number): boolean {
+    const taken = takeServer(this, server, this.#http1);
+    this.#server = taken;
+    return taken !== undefined;
+  }
+
+  reused(): void {
+    this.#send(this.#server as ExchangeServer);
+  }
+
+  leased(connection: Connection): void {
+    this.#server = openServer(connection, this.#http1);
+    this.#send(this.#server);
   }
 
   leaseFailed(cause: number, phase: number): void {
     this.reply(503, cause, phase);
   }
 
-  /** A connection stands: the request goes out. */
-  leased(server: Connection): void {
+  /** There is a way to the server: the request goes out. */
+  #send(server: ExchangeServer): void {
     const { plane, transaction } = this;
-    server.owner = this;
-    this.#server = server;
+    const { request } = transaction;
+    const runtime = this.backend.backend;
     plane.wheel.clear(this.#timer);
-    server.uses++;
-    this.#bytesBefore = server.bytesIn;
     if (transaction.times[TIME_CONNECTED] === -1) transaction.times[TIME_CONNECTED] = plane.now;
     this.#state = AWAITING;
-    clearHead(transaction.response.head);
-    if (!this.#sendRequest(server)) {
+    this.#bodySent = request.bodyEnd - request.bodyStart;
+    const closes = this.#closesAfter() && !runtime?.pretendKeepalive;
+    if (runtime?.nameServer?.(transaction) === false || !server.send(closes)) {
       this.reply(500, CAUSE_PROXY, PHASE_REQUEST);
       return;
     }
     this.#sentRequest = true;
-    server.flush();
-    server.resume();
     if (this.requestDone) this.#setServerTimer();
     else (this.client as ExchangeClient).readBody(this);
-  }
-
-  /** Queues the head and what was kept of the body. False when there is no room. */
-  #sendRequest(server: Connection): boolean {
-    const { transaction } = this;
-    const runtime = this.backend.backend;
-    if (runtime?.nameServer?.(transaction) === false) return false;
-    const closes = this.#closesAfter() && !runtime?.pretendKeepalive;
-    const { request } = transaction;
-    this.#bodySent = request.bodyEnd - request.bodyStart;
-    return queueRequest(this.plane, transaction, this.requestBuffer, server, closes);
   }
 
   /** Whether the connection to the server ends with this exchange. */
@@ -322,48 +300,42 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
 
   // ---- the response ----
 
-  received(server: Connection): void {
-    if (this.#state === AWAITING) this.#readHead(server);
-    else if (this.#state === RESPONDING) this.#readResponse();
-  }
-
-  drained(): void {
+  serverDrained(): void {
     if (!this.requestDone && this.wantsBody) (this.client as ExchangeClient).readBody(this);
   }
 
-  failed(): void {
-    this.#serverFailed();
-  }
-
-  connected(): void {}
-
-  /** The server ended or broke off before its answer was whole. */
-  #serverFailed(): void {
+  serverGone(): void {
     const { plane, backend, transaction } = this;
     if (this.#state === RESPONDING) {
+      this.client?.flush();
       plane.statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_SRV_ABRT, 1);
       plane.statistics.add(backend.backendRow, stat.STAT_SRV_ABRT, 1);
       this.#end(CAUSE_SERVER_ABORT, PHASE_DATA);
       return;
     }
-    const server = this.#server;
-    // An idle connection may have been closed just when it was taken: nobody has seen the request then.
-    const unseen =
-      server !== undefined &&
-      server.uses > 1 &&
-      server.bytesIn === this.#bytesBefore &&
-      isIdempotent(this.transaction.request.head.method);
-    const retryOn = backend.backend?.retryOn;
-    if (!unseen)
-      plane.traffic?.failed(backend.index, transaction.server, "Close from server (http)");
+    // Nobody has seen the request then: an idle connection may be closed just when it is taken.
+    const { method } = this.transaction.request.head;
+    this.#serverFailed(SERVER_CLOSED, (this.#server?.isUnseen ?? false) && isIdempotent(method));
+  }
+
+  responseBroken(): void {
+    if (this.#state === RESPONDING) this.#end(CAUSE_SERVER_ABORT, PHASE_DATA);
+    else this.#serverFailed(SERVER_BROKEN, false);
+  }
+
+  /** Asks once more where that may be, else answers. `unseen`: the request did no harm and will do no more. */
+  #serverFailed(failure: ServerFailure, unseen: boolean): void {
+    const { plane, backend, transaction } = this;
+    if (!unseen) plane.traffic?.failed(backend.index, transaction.server, failure.told);
     this.#dropServer();
-    if ((unseen || retryOn?.emptyResponse) && this.#canRepeat()) {
-      this.#again();
-      return;
+    const repeats =
+      (unseen || backend.backend?.retryOn[failure.retriedOn]) === true && this.#canRepeat();
+    if (!repeats || failure.alwaysCounts) {
+      plane.statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_ERESP, 1);
+      plane.statistics.add(backend.backendRow, stat.STAT_ERESP, 1);
     }
-    plane.statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_ERESP, 1);
-    plane.statistics.add(backend.backendRow, stat.STAT_ERESP, 1);
-    this.reply(502, CAUSE_SERVER_ABORT, PHASE_HEADERS);
+    if (repeats) this.#again();
+    else this.reply(failure.status, failure.cause, PHASE_HEADERS);
   }
 
   /** Whether the request can be sent once more: all of it is still here. */
@@ -384,50 +356,22 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     this.#lease.retry(true);
   }
 
-  #readHead(server: Connection): void {
-    const { transaction } = this;
-    const { head } = transaction.response;
-    const reading = {
-      method: transaction.request.head.method,
-      relaxed: this.backend.backend?.relaxed ?? false,
-    };
-    for (;;) {
-      const buffer = this.#response.readHead(server, head, reading);
-      if (buffer === READ_BAD) this.#badResponse();
-      else if (buffer !== READ_MORE) {
-        if (head.status < 200 && head.status !== 101) {
-          this.#informational(buffer);
-          continue;
-        }
-        this.#respond(server, buffer);
-      } else if (server.isEnded) this.#serverFailed();
-      return;
-    }
-  }
-
-  #badResponse(): void {
-    const { plane, backend, transaction } = this;
-    plane.traffic?.failed(backend.index, transaction.server, "Invalid http response (headers)");
-    plane.statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_ERESP, 1);
-    plane.statistics.add(backend.backendRow, stat.STAT_ERESP, 1);
-    this.#dropServer();
-    if (backend.backend?.retryOn.junkResponse && this.#canRepeat()) this.#again();
-    else this.reply(502, CAUSE_PROXY, PHASE_HEADERS);
+  responseHead(buffer: number): void {
+    const { head } = this.transaction.response;
+    if (head.status < 200 && head.status !== 101) this.#informational(buffer);
+    else this.#respond(this.#server as ExchangeServer, buffer);
   }
 
   /** 100 and 103 pass through as they are; the answer itself follows. */
   #informational(buffer: number): void {
     const client = this.client as ExchangeClient;
-    const { transaction } = this;
-    const { head } = transaction.response;
-    if (transaction.request.head.version >= 11) {
+    if (this.transaction.request.head.version >= 11) {
       client.respondHead(this, buffer, false);
       client.flush();
     } else this.plane.slab.release(buffer);
-    clearHead(head);
   }
 
-  #respond(server: Connection, buffer: number): void {
+  #respond(server: ExchangeServer, buffer: number): void {
     const { plane, transaction, backend } = this;
     const { head } = transaction.response;
     plane.wheel.clear(this.#timer);
@@ -445,16 +389,12 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     const upgrades =
       head.status === 101 ||
       (head.method === METHOD_CONNECT && head.status < 300 && head.status >= 200);
-    this.#closesServer =
-      this.#closesAfter() ||
-      (head.flags & HEAD_CLOSE) !== 0 ||
-      (head.version === 10 && (head.flags & HEAD_KEEP_ALIVE) === 0);
     if (head.version === 10) {
       head.version = 11;
       head.flags |= HEAD_CHANGED;
     }
     stripHopByHop(plane.slab.bytes, head, upgrades);
-    const verdict = this.#responseRules();
+    const verdict = runResponseRules(this);
     if (verdict !== undefined) {
       plane.slab.release(buffer);
       this.#dropServer();
@@ -472,49 +412,19 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
       transaction.bytesOut = 0;
       this.#isLogged = true;
     }
-    this.#response.frame(head, front.dropsTrailers);
-    if (this.#response.endsWithConnection()) this.#closesServer = true;
+    server.beginBody(front.dropsTrailers);
     const client = this.client as ExchangeClient;
     this.#state = RESPONDING;
-    this.#closing =
-      !client.keepsAlive || this.#response.endsWithConnection() || this.#stopsKeepAlive();
+    this.#closing = !client.keepsAlive || server.endsWithConnection || this.#stopsKeepAlive();
     client.respondHead(this, buffer, this.#closing);
-    if (this.#response.isDone) this.#finish();
-    else this.#readResponse();
+    if (server.isDone) this.#finish();
+    else server.readBody(this.#decodes());
   }
 
   #stopsKeepAlive(): boolean {
     return (
       this.plane.isStopping || (this.frontend.frontend as FrontendRuntime).mode === "httpclose"
     );
-  }
-
-  /** Response rules of backend, then frontend, then those after the response. Undefined: go on. */
-  #responseRules(): Verdict | undefined {
-    const { backend, frontend, transaction } = this;
-    if (backend.backend?.persistResponse?.(transaction) === false)
-      return { type: "internal-error" };
-    (frontend.frontend as FrontendRuntime).captureResponse?.(transaction);
-    const verdict =
-      this.#runResponse(backend.rules.responseContent) ??
-      this.#runResponse(backend.rules.response) ??
-      (frontend === backend ? undefined : this.#runResponse(frontend.rules.response));
-    if (verdict !== undefined) return verdict;
-    this.#afterResponse();
-    return undefined;
-  }
-
-  #runResponse(rules: readonly Rule[]): Verdict | undefined {
-    if (rules.length === 0) return undefined;
-    this.#progress.next = 0;
-    const verdict = runRules(rules, this.transaction, this.#progress);
-    return verdict.type === "continue" || verdict.type === "final" ? undefined : verdict;
-  }
-
-  #afterResponse(): void {
-    const { backend, frontend } = this;
-    this.#runResponse(backend.rules.afterResponse);
-    if (frontend !== backend) this.#runResponse(frontend.rules.afterResponse);
   }
 
   #answerResponseRule(verdict: Verdict): void {
@@ -526,49 +436,23 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     else this.reply(500, CAUSE_INTERNAL, PHASE_HEADERS);
   }
 
-  /** Moves what came of the body to the client, and asks for more as long as it keeps up. */
-  #readResponse(): void {
-    const server = this.#server;
-    const client = this.client;
-    if (server === undefined || client === undefined) return;
-    const { plane } = this;
-    const { slab } = plane;
-    const response = this.#response;
-    let moved = 0;
-    while (!response.isDone) {
-      const buffer = server.takeInput();
-      if (buffer === NO_BUFFER) break;
-      const start = slab.inStart[buffer] as number;
-      const end = slab.inEnd[buffer] as number;
-      const stop = response.take(server, buffer, start, end, this.#decodes());
-      if (stop < 0) {
-        slab.release(buffer);
-        this.#end(CAUSE_SERVER_ABORT, PHASE_DATA);
-        return;
-      }
-      client.respondBody(this, buffer, start, stop);
-      moved += end - start;
-    }
+  responseBody(buffer: number, start: number, end: number): void {
+    (this.client as ExchangeClient).respondBody(this, buffer, start, end);
+  }
+
+  responseMoved(): boolean {
+    const client = this.client as ExchangeClient;
     client.flush();
-    if (response.isDone) {
-      this.#finish();
-      return;
-    }
-    if (server.isEnded) {
-      if (response.endsWithConnection()) this.#finish();
-      else this.#serverFailed();
-      return;
-    }
     if (client.unsent > OUTPUT_LOW * 3) {
-      server.pause();
-      plane.wheel.clear(this.#timer);
-      return;
+      this.plane.wheel.clear(this.#timer);
+      return false;
     }
-    const { left } = response;
-    if (left > LARGE_BODY) server.resumeLarge(left === Number.POSITIVE_INFINITY ? 0 : left);
-    else if (moved >= LARGE_BODY && left === 0) server.resumeLarge(0);
-    else server.resume();
     this.#setServerTimer();
+    return true;
+  }
+
+  responseEnd(): void {
+    this.#finish();
   }
 
   /** Whether the client cannot take the chunked coding. */
@@ -576,39 +460,22 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     return this.transaction.request.head.version !== 11;
   }
 
-  #upgrade(server: Connection, buffer: number): void {
+  #upgrade(server: ExchangeServer, buffer: number): void {
     const client = this.client as ExchangeClient;
-    const { plane, transaction, backend, frontend } = this;
     client.respondHead(this, buffer, false);
     client.flush();
     const connection = client.takeConnection(this);
-    if (connection === undefined) {
+    const toServer = connection === undefined ? undefined : server.takeConnection();
+    if (connection === undefined || toServer === undefined) {
       this.#end(CAUSE_INTERNAL, PHASE_DATA);
       return;
     }
     this.#state = TUNNELLING;
     this.#server = undefined;
-    const override = transaction.timeoutTunnel;
-    const before = connection.bytesOut + connection.unsent;
-    const beforeIn = connection.bytesIn;
-    this.#tunnel = new Tunnel(
-      plane,
-      connection,
-      server,
-      {
-        client: frontend.timeouts.client,
-        server: backend.timeouts.server,
-        tunnel: override !== 0 ? override : backend.timeouts.tunnel,
-        clientFin: frontend.timeouts.clientFin,
-        serverFin: backend.timeouts.serverFin,
-      },
-      (cause) => {
-        transaction.bytesOut += connection.bytesOut - before;
-        transaction.bytesIn += connection.bytesIn - beforeIn;
-        this.#tunnel = undefined;
-        this.#end(cause, cause === CAUSE_NONE ? PHASE_NONE : PHASE_DATA);
-      },
-    );
+    this.#tunnel = openExchangeTunnel(this, connection, toServer, (cause) => {
+      this.#tunnel = undefined;
+      this.#end(cause, cause === CAUSE_NONE ? PHASE_NONE : PHASE_DATA);
+    });
     this.#tunnel.start();
   }
 
@@ -618,22 +485,12 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     const { plane } = this;
     switch (this.#state) {
       case AWAITING:
-        this.#responseTimeout();
+        this.#serverFailed(SERVER_SILENT, false);
         return;
       case RESPONDING:
         plane.statistics.add(this.backend.backendRow, stat.STAT_SRV_ABRT, 1);
         this.#end(CAUSE_SERVER_TIMEOUT, PHASE_DATA);
     }
-  }
-
-  #responseTimeout(): void {
-    const { plane, backend, transaction } = this;
-    plane.traffic?.failed(backend.index, transaction.server, "Read timeout (http)");
-    plane.statistics.add(backend.backendRow + 1 + transaction.server, stat.STAT_ERESP, 1);
-    plane.statistics.add(backend.backendRow, stat.STAT_ERESP, 1);
-    this.#dropServer();
-    if (backend.backend?.retryOn.responseTimeout && this.#canRepeat()) this.#again();
-    else this.reply(504, CAUSE_SERVER_TIMEOUT, PHASE_HEADERS);
   }
 
   #setServerTimer(): void {
@@ -653,8 +510,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     this.#path.stop();
     this.plane.wheel.clear(this.#timer);
     const { transaction } = this;
-    const page = this.backend.errorPages.get(status) ?? this.frontend.errorPages.get(status);
-    const message = transaction.reply?.message ?? page ?? standardReply(status);
+    const message = ownAnswer(transaction, this.backend, this.frontend, status);
     if (message.length === 0) {
       transaction.status = status;
       this.#end(cause, phase);
@@ -666,56 +522,23 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
 
   #answer(status: number, message: Uint8Array): void {
     const { plane, transaction } = this;
-    const { slab } = plane;
     const client = this.client as ExchangeClient;
-    const { head } = transaction.response;
     this.#state = RESPONDING;
-    const buffer = slab.take();
-    if (buffer === NO_BUFFER) {
-      this.#end(CAUSE_RESOURCE, PHASE_HEADERS);
+    const buffer = readOwnAnswer(plane, transaction, message);
+    if (buffer === ANSWER_NO_ROOM || buffer === ANSWER_BROKEN) {
+      this.#end(buffer === ANSWER_BROKEN ? CAUSE_INTERNAL : CAUSE_RESOURCE, PHASE_HEADERS);
       return;
     }
-    const start = slab.offsetOf(buffer);
-    const size = Math.min(message.length, slab.smallSize);
-    slab.bytes.set(message.subarray(0, size), start);
-    clearHead(head);
-    const offset = parseResponseHead(slab.bytes, start, start + size, head, plane.maxFields, true);
-    if (offset < 0 || frameResponse(slab.bytes, head, transaction.request.head.method) < 0) {
-      slab.release(buffer);
-      this.#end(CAUSE_INTERNAL, PHASE_HEADERS);
-      return;
-    }
-    head.end = offset;
-    transaction.hasResponse = true;
-    transaction.status = head.status;
-    const hasLength = (head.flags & (HEAD_LENGTH | HEAD_CHUNKED)) !== 0 || isBodiless(head);
-    stripHopByHop(slab.bytes, head, false);
-    this.#afterResponse();
+    const hasEnd = tellsItsEnd(transaction);
+    runAfterResponse(this);
     this.#closing =
       !client.keepsAlive ||
-      !hasLength ||
+      !hasEnd ||
       !this.requestDone ||
       closesConnection(status) ||
       this.#stopsKeepAlive();
-    const hasBody = transaction.request.head.method !== METHOD_HEAD;
-    if (hasBody) slab.retain(buffer);
-    client.respondHead(this, buffer, this.#closing);
-    if (hasBody) {
-      client.respondBody(this, buffer, offset, start + size);
-      for (let at = size; at < message.length; at += slab.smallSize) {
-        const next = slab.take();
-        if (next === NO_BUFFER) {
-          this.#end(CAUSE_RESOURCE, PHASE_DATA);
-          return;
-        }
-        const part = message.subarray(at, at + slab.smallSize);
-        slab.bytes.set(part, slab.offsetOf(next));
-        client.respondBody(this, next, slab.offsetOf(next), slab.offsetOf(next) + part.length);
-      }
-    }
-    this.#closesServer = true;
-    client.flush();
-    this.#finish();
+    if (sendOwnAnswer(this, buffer, message, this.#closing)) this.#finish();
+    else this.#end(CAUSE_RESOURCE, PHASE_DATA);
   }
 
   /** The response is whole. What of the request is still to come ends the connection. */
@@ -723,43 +546,12 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     const { plane } = this;
     const client = this.client as ExchangeClient;
     client.flush();
-    const server = this.#server;
-    if (server !== undefined) {
-      this.#server = undefined;
-      if (
-        this.#closesServer ||
-        !this.requestDone ||
-        server.unsent > 0 ||
-        server.hasInput ||
-        server.isEnded
-      ) {
-        server.close();
-      } else this.#giveBack(server);
-    }
+    this.#server?.finish(this.#closesAfter());
+    this.#server = undefined;
     const closing = this.#closing || !this.requestDone;
     plane.wheel.clear(this.#timer);
     this.#complete();
     client.respondEnd(this, closing);
-  }
-
-  #giveBack(server: Connection): void {
-    const runtime = this.backend.backend;
-    const client = this.client as ExchangeClient;
-    if (runtime === undefined) {
-      server.close();
-      return;
-    }
-    if (runtime.reuse === "never") {
-      server.side = this.transaction.server;
-      server.peer = this.backend.index;
-      server.owner = undefined;
-      client.ownServer?.close();
-      client.ownServer = server;
-      return;
-    }
-    const pool = runtime.pools[this.transaction.server];
-    if (pool === undefined) server.close();
-    else pool.give(server);
   }
 
   /** Breaks off: the client is cut unless it is gone. */
@@ -773,14 +565,7 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     this.#dropServer();
     const client = this.client as ExchangeClient;
     if (cause === CAUSE_CLIENT_ABORT) {
-      this.plane.statistics.add(this.frontend.frontendRow, stat.STAT_CLI_ABRT, 1);
-      const { backend, server } = this.transaction;
-      if (backend !== NONE) {
-        this.plane.statistics.add(this.backend.backendRow, stat.STAT_CLI_ABRT, 1);
-        if (server !== NONE) {
-          this.plane.statistics.add(this.backend.backendRow + 1 + server, stat.STAT_CLI_ABRT, 1);
-        }
-      }
+      countClientAbort(this.plane, this.transaction, this.frontend, this.backend);
     }
     this.#complete();
     if (wasTunnel) client.tunnelEnded(this);
@@ -825,7 +610,6 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     if (!this.#isLogged) {
       (frontend.frontend as FrontendRuntime).log?.write(transaction, plane.ring.wallTime);
     }
-    this.#response.drop();
     if (this.requestBuffer !== NO_BUFFER) plane.slab.release(this.requestBuffer);
     this.requestBuffer = NO_BUFFER;
   }
@@ -839,9 +623,8 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
   }
 
   #dropServer(): void {
-    this.#server?.close();
+    this.#server?.drop();
     this.#server = undefined;
-    this.#response.drop();
   }
 
   /** Ends at once: the process stops. */
@@ -849,14 +632,4 @@ export class Exchange implements ConnectionOwner, LeaseOwner, RequestPathOwner, 
     if (this.#tunnel !== undefined) this.#tunnel.kill(cause);
     else this.clientGone(cause);
   }
-}
-
-/** Whether asking twice is as good as once. RFC 9110 §9.2.2 */
-function isIdempotent(method: number): boolean {
-  return (
-    method !== METHOD_OTHER &&
-    method !== METHOD_POST &&
-    method !== METHOD_PATCH &&
-    method !== METHOD_CONNECT
-  );
 }

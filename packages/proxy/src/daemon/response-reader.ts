@@ -10,14 +10,6 @@ import type { DataPlane } from "./data-plane.ts";
 export const READ_MORE = -1;
 export const READ_BAD = -2;
 
-/** How a head is to be read. */
-export interface HeadReading {
-  /** Of the request: some answers have no body because of it. */
-  readonly method: number;
-  /** `option accept-unsafe-violations-in-http-response`. */
-  readonly relaxed: boolean;
-}
-
 /** Reads one HTTP/1 response from a server's connection: the head, then how much of the body is to come. */
 export class ResponseReader {
   /** The body has come whole, or there is none. */
@@ -48,8 +40,11 @@ export class ResponseReader {
   /**
    * Takes what came until a head is whole: the buffer that it lies in, whose reference passes to the caller (what
    * follows the head is back with the connection), READ_MORE, or READ_BAD.
+   *
+   * @param method Of the request: some answers have no body because of it.
+   * @param relaxed `option accept-unsafe-violations-in-http-response`.
    */
-  readHead(server: Connection, head: Head, { method, relaxed }: HeadReading): number {
+  readHead(server: Connection, head: Head, method: number, relaxed: boolean): number {
     const { slab, maxFields } = this.#plane;
     for (let buffer = server.takeInput(); buffer !== NO_BUFFER; buffer = server.takeInput()) {
       if (!this.#append(buffer)) return READ_BAD;

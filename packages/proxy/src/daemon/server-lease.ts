@@ -32,9 +32,11 @@ export interface LeaseOwner {
   readonly transaction: Transaction;
   /** The backend that was chosen. */
   readonly backend: ProxyRuntime;
-  /** An idle connection to the server, owned by whoever asks; undefined: open one. */
-  takeIdle(server: number): Connection | undefined;
-  /** A connection stands, and is the owner's now. */
+  /** Whether there is an open way to the server already, which the owner has taken; else a connection is opened. */
+  takeIdle(server: number): boolean;
+  /** The way that `takeIdle` took is leased. */
+  reused(): void;
+  /** A fresh connection stands, and is the owner's now. */
   leased(connection: Connection): void;
   /** There is no server to be had: why, as `CAUSE_` and `PHASE_` codes. Nothing is held any more. */
   leaseFailed(cause: number, phase: number): void;
@@ -199,10 +201,11 @@ export class ServerLease implements ServerWaiter, TimerOwner, ConnectionOwner {
     const { transaction, backend } = this.#owner;
     this.state = LEASE_CONNECTING;
     const isFirst = this.#avoid === NONE && transaction.retries === 0;
-    const idle = isFirst ? this.#owner.takeIdle(transaction.server) : undefined;
-    if (idle !== undefined) {
+    if (isFirst && this.#owner.takeIdle(transaction.server)) {
       this.#count(stat.STAT_REUSE);
-      this.#hold(idle);
+      this.state = LEASE_HELD;
+      plane.wheel.clear(this.#timer);
+      this.#owner.reused();
       return;
     }
     this.#count(stat.STAT_CONNECT);

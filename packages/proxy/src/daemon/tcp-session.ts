@@ -244,9 +244,11 @@ export class TcpSession implements ConnectionOwner, LeaseOwner, TimerOwner, Clie
     return this.#backend;
   }
 
-  takeIdle(): undefined {
-    return undefined;
+  takeIdle(): boolean {
+    return false;
   }
+
+  reused(): void {}
 
   leased(server: Connection): void {
     this.transaction.times[TIME_CONNECTED] = this.#plane.now;

@@ -38,6 +38,16 @@ export const METHOD_NAMES = [
   "PATCH",
 ] as const;
 
+/** Whether asking twice is as good as once. RFC 9110 §9.2.2 */
+export function isIdempotent(method: number): boolean {
+  return (
+    method !== METHOD_OTHER &&
+    method !== METHOD_POST &&
+    method !== METHOD_PATCH &&
+    method !== METHOD_CONNECT
+  );
+}
+
 /** Bits of `Head.flags`, set by the framing check (`framing.ts`) over finished columns. */
 export const HEAD_CHUNKED = 1;
 /** `Content-Length` was there and valid; the value is in `contentLength`. */
