@@ -174,6 +174,7 @@ function dropMemberWeights(
     track_script: keep(instance.track_script),
     track_file: keep(instance.track_file.map(withoutDefaultWeight(diagnostics, name))),
     track_bfd: keep(instance.track_bfd),
+    track_proxy: keep(instance.track_proxy),
     track_process: keep(instance.track_process, true),
   });
 }
@@ -218,6 +219,7 @@ function withoutOwnerWeights(
     track_file: clear(group.track_file),
     track_process: clear(group.track_process),
     track_bfd: clear(group.track_bfd),
+    track_proxy: clear(group.track_proxy),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Statement } from "@ha/base";
 import type { Block } from "./block.ts";
 import { type BuildContext, needInterface } from "./build-context.ts";
 import type { BfdInstance, Track, TrackFile, TrackProcess, TrackScript } from "./model.ts";
+import type { ProxyProgram } from "./proxy-model.ts";
 import { readTrackLine } from "./track-line.ts";
 import type { trackTable } from "./tracking-table.ts";
 
@@ -11,6 +12,7 @@ export interface Trackers {
   readonly processes: Map<string, TrackProcess>;
   readonly files: Map<string, TrackFile>;
   readonly bfds: Map<string, BfdInstance & { readonly forVrrp: boolean }>;
+  readonly proxies: Map<string, ProxyProgram>;
   /** Every name in the file by kind, to tell "stands below" from "is nowhere". */
   readonly later: ReadonlySet<string>;
 }
@@ -21,9 +23,10 @@ export interface Tracks {
   track_process: readonly Track[];
   track_file: readonly Track[];
   track_bfd: readonly Track[];
+  track_proxy: readonly Track[];
 }
 
-/** The five `track_*` blocks of an instance or a sync group. */
+/** The `track_*` blocks of an instance or a sync group. */
 export function buildTracks(
   block: Block<typeof trackTable>,
   trackers: Trackers,
@@ -64,6 +67,12 @@ export function buildTracks(
         return bfd?.forVrrp === true ? bfd : undefined;
       },
       later: (name) => trackers.later.has(`bfd_instance ${name}`),
+    }),
+    track_proxy: readTracks(block.lines("track_proxy"), context, {
+      kind: "proxy",
+      limit: 253,
+      find: (name) => (trackers.proxies.has(name) ? { weight: 0, reverse: false } : undefined),
+      later: (name) => trackers.later.has(`proxy ${name}`),
     }),
   };
 }

@@ -14,6 +14,7 @@ import {
   type WrittenGroup,
 } from "./build-groups.ts";
 import { buildInstance, readRoutes, readRules } from "./build-instance.ts";
+import { buildProxy } from "./build-proxy.ts";
 import { buildBfd, buildTrackFile, buildTrackProcess, buildTrackScript } from "./build-trackers.ts";
 import type { Trackers } from "./build-tracks.ts";
 import { topTable } from "./group-tables.ts";
@@ -33,6 +34,7 @@ import type {
   VirtualRoute,
   VirtualRule,
 } from "./model.ts";
+import type { ProxyProgram } from "./proxy-model.ts";
 import { RulePriorities } from "./rule-line.ts";
 
 /**
@@ -69,6 +71,7 @@ class Builder {
   readonly #processes: TrackProcess[] = [];
   readonly #files: TrackFile[] = [];
   readonly #bfds: BfdInstance[] = [];
+  readonly #proxies: ProxyProgram[] = [];
   readonly #trackGroups: TrackGroup[] = [];
   readonly #garpGroups: GarpGroup[] = [];
   readonly #garpInterfaces = new Set<string>();
@@ -92,6 +95,7 @@ class Builder {
       processes: new Map(),
       files: new Map(),
       bfds: new Map(),
+      proxies: new Map(),
       later: new Set(
         top.map(({ words: [keyword, name] }) => `${keyword.text} ${name?.text ?? ""}`),
       ),
@@ -114,6 +118,9 @@ class Builder {
         return;
       case "bfd_instance":
         keep(buildBfd(statement, this.#bfds, context), this.#bfds, this.#trackers.bfds);
+        return;
+      case "proxy":
+        keep(buildProxy(statement, context), this.#proxies, this.#trackers.proxies);
         return;
       case "track_group": {
         const group = buildTrackGroup(statement, this.#trackGroups, context);
@@ -178,6 +185,7 @@ class Builder {
       track_processes: this.#processes,
       track_files: this.#files,
       bfd_instances: this.#bfds,
+      proxies: this.#proxies,
       sync_groups,
       instances,
       garp_groups: this.#garpGroups,

@@ -29,7 +29,8 @@ function writeStatements(
     const [head] = statement.words;
     const known = lookUp(table, head.text);
     if (known === undefined || (known.ours === true && options.strict)) continue;
-    const text = `${indent}${known.ours === true ? "@vrrpd " : ""}${lineOf(statement, known)}`;
+    const own = known.ours === true ? "@vrrpd " : "";
+    const text = `${indent}${own}${lineOf(statement, known)}`;
     const { body } = known;
     if (body === undefined) {
       lines.push(text);
@@ -39,11 +40,11 @@ function writeStatements(
     const inner = `${indent}    `;
     if (body === "lines") {
       for (const { words } of statement.body ?? [])
-        lines.push(inner + words.map(quoteWord).join(" "));
+        lines.push(inner + own + words.map(quoteWord).join(" "));
     } else if (body !== "ignored") {
       writeStatements(statement.body ?? [], body, inner, options, lines);
     }
-    lines.push(`${indent}}`);
+    lines.push(`${indent}${own}}`);
   }
 }
 

@@ -23,7 +23,7 @@ export interface Explanation {
 }
 
 export interface ExplainedTracker {
-  readonly kind: "interface" | "script" | "process" | "file" | "bfd";
+  readonly kind: "interface" | "script" | "process" | "file" | "bfd" | "proxy";
   readonly name: string;
   readonly weight: number;
   readonly reverse: boolean;
@@ -83,7 +83,7 @@ export function downTime(instance: Instance): Micros {
   return micros(instance.down_timer_adverts * instance.advert_int + skewTime(instance));
 }
 
-const KINDS = ["interface", "script", "process", "file", "bfd"] as const;
+const KINDS = ["interface", "script", "process", "file", "bfd", "proxy"] as const;
 
 /** The instance's own and then its group's. */
 function trackersOf(
@@ -126,6 +126,7 @@ function noticedAfter(
       const bfd = config.bfd_instances.find((candidate) => candidate.name === name);
       return bfd === undefined ? undefined : micros(bfd.multiplier * bfd.min_rx);
     }
+    case "proxy":
     case "file":
       return undefined;
   }

@@ -1,9 +1,10 @@
 import { entry, type Table } from "./entry.ts";
 import { globalTable } from "./global-table.ts";
 import { instanceTable } from "./instance-table.ts";
+import { proxyTable } from "./proxy-table.ts";
 import { decimalSeconds, flag, interfaceName, wholeSeconds, words } from "./schemas.ts";
 import { bfdTable, fileTable, processTable, scriptTable } from "./script-table.ts";
-import { BFD, FILE, GLOBAL, GROUP, INSTANCE, PROCESS, SCRIPT, TOP } from "./sources.ts";
+import { BFD, FILE, GLOBAL, GROUP, INSTANCE, OURS, PROCESS, SCRIPT, TOP } from "./sources.ts";
 import { notifyTable, trackTable } from "./tracking-table.ts";
 
 const members = entry({
@@ -227,6 +228,19 @@ export const topTable = {
     repeated: "all",
     doc: "A BFD session, which notices a dead peer in tens of milliseconds.",
     source: BFD,
+    reload: "live",
+  }),
+  proxy: entry({
+    syntax: "proxy <name> { ... }",
+    schema: words,
+    body: proxyTable,
+    named: true,
+    unique: true,
+    needs: 1,
+    repeated: "all",
+    ours: true,
+    doc: "A proxy that vrrpd starts, watches, restarts and drains. It outlives vrrpd. Track it by track_proxy.",
+    source: OURS,
     reload: "live",
   }),
   garp_group: entry({

@@ -319,7 +319,13 @@ function checkOwnInterfaceTracking({ draft, context }: InstanceCheck): void {
 /** The owner's priority of 255 never changes, so weights have no meaning there. RFC 9568 §5.2.4 */
 function checkOwnerTracking({ draft, context }: InstanceCheck): void {
   if (draft.priority !== 255) return;
-  for (const kind of ["track_interface", "track_script", "track_file", "track_bfd"] as const) {
+  for (const kind of [
+    "track_interface",
+    "track_script",
+    "track_file",
+    "track_bfd",
+    "track_proxy",
+  ] as const) {
     for (const track of draft[kind]) {
       if (track.weight === 0) continue;
       if (kind === "track_file" && track.weight === 1) {

@@ -1,4 +1,5 @@
 import type { Family, IpAddress, Micros, Position, Prefix } from "@ha/base";
+import type { ProxyProgram } from "./proxy-model.ts";
 
 /**
  * What `keepalived.conf` comes to once it is read, checked and every default is resolved: the one input of the daemon.
@@ -15,6 +16,8 @@ export interface Config {
   readonly track_processes: readonly TrackProcess[];
   readonly track_files: readonly TrackFile[];
   readonly bfd_instances: readonly BfdInstance[];
+  /** Ours. */
+  readonly proxies: readonly ProxyProgram[];
   readonly sync_groups: readonly SyncGroup[];
   readonly instances: readonly Instance[];
   readonly garp_groups: readonly GarpGroup[];
@@ -267,6 +270,8 @@ export interface Instance {
   readonly track_process: readonly Track[];
   readonly track_file: readonly Track[];
   readonly track_bfd: readonly Track[];
+  /** Ours. */
+  readonly track_proxy: readonly Track[];
 
   readonly notify: Notify;
   readonly notify_priority_changes: boolean;
@@ -566,6 +571,8 @@ export interface SyncGroup {
   readonly track_process: readonly Track[];
   readonly track_file: readonly Track[];
   readonly track_bfd: readonly Track[];
+  /** Ours. */
+  readonly track_proxy: readonly Track[];
   readonly notify: Notify;
   readonly notify_priority_changes: boolean;
   readonly smtp_alert: boolean;

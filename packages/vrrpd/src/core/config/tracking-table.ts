@@ -1,6 +1,6 @@
 import { entry } from "./entry.ts";
 import { boolean, words } from "./schemas.ts";
-import { INSTANCE } from "./sources.ts";
+import { INSTANCE, OURS } from "./sources.ts";
 
 const script = (when: string) =>
   entry({
@@ -66,4 +66,10 @@ export const trackTable = {
   track_process: track("process", "-254..254"),
   track_file: track("file", "-254..254"),
   track_bfd: track("bfd", "-253..253"),
+  track_proxy: {
+    ...track("proxy", "-253..253"),
+    ours: true as const,
+    source: OURS,
+    doc: "Proxies that must be ready: a proxy that is dead, frozen, or without listener or servers is down at once. Without weight that is FAULT.",
+  },
 };
