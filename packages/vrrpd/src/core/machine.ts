@@ -27,9 +27,10 @@ export type Event =
   | { readonly type: "startup"; readonly resume: boolean }
   | { readonly type: "shutdown" }
   | { readonly type: "timer"; readonly timer: TimerName }
-  /** Fully validated. `interval` is what it carries. */
+  /** Fully validated. `interval` is what it carries; `at` when it arrived, now when absent. */
   | {
       readonly type: "advert";
+      readonly at?: Micros;
       readonly from: IpAddress;
       readonly priority: number;
       readonly interval: Micros;

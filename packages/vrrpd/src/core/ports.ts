@@ -69,6 +69,8 @@ export interface IncomingPacket {
   readonly ttl: number | undefined;
   /** IPv4 identification; AH needs it. */
   readonly identification: number | undefined;
+  /** How long it lay in the kernel before it was handed over: a down timer counts from its arrival. 0 when absent. */
+  readonly waited?: Micros;
   /** After the IP header (and its options): the advert, or the AH header. */
   readonly bytes: Uint8Array;
 }

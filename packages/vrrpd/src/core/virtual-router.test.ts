@@ -159,6 +159,28 @@ test("unicast goes to each peer with its TTL, and a TTL limit of any peer turns 
   }
 });
 
+test("the down timer counts from an advert's arrival, not from when we came to read it", () => {
+  for (const [priority, first] of [
+    [200, 3.609 - 0.25],
+    [PRIORITY_LEAVING, 0.609 - 0.25],
+  ] as const) {
+    const rig = new RouterRig();
+    rig.router.start();
+    const advert = advertFrom(PLAIN_ROUTER, { from: RIG_PEER, priority });
+    rig.router.receive({ ...advert, waited: milliseconds(250) });
+    rig.run(seconds(4));
+    assert.equal(rig.whenFirst("master (")?.toFixed(3), first.toFixed(3));
+  }
+  // What lay there for longer than the down timer is judged at once, and the socket read before.
+  const rig = new RouterRig();
+  rig.router.start();
+  rig.unread = [advertFrom(PLAIN_ROUTER, { from: RIG_PEER, priority: 200 })];
+  const old = advertFrom(PLAIN_ROUTER, { from: RIG_PEER, priority: 200 });
+  rig.router.receive({ ...old, waited: seconds(4) });
+  rig.run(seconds(3));
+  assert.equal(rig.state, "backup");
+});
+
 test("a version 3 peer that sums in the old way is understood, and answered in the same way", () => {
   const settings = { ...PLAIN_ROUTER, version: 3, destination: unicast() } as const;
   const group = ip("224.0.0.18");

@@ -44,6 +44,8 @@ export class VirtualRouter {
   #wants = false;
   /** The moment that timers set now count from: that of the timer which fired, so that adverts do not drift. */
   #timerBase: Micros | undefined;
+  /** When the advert that is being handled arrived: the master lived then, and not only when we came to read it. */
+  #heardAt: Micros | undefined;
   /** When an advert of ours last went out, by whomever. */
   #lastSpoken = micros(0);
   #maxLateness = micros(0);
@@ -172,6 +174,7 @@ export class VirtualRouter {
     if (addressesDiffer) this.#addressesDiffer(packet.from);
     this.handle({
       type: "advert",
+      at: micros(now - (packet.waited ?? 0)),
       from: packet.from,
       priority: advert.priority,
       interval: advert.interval,
@@ -266,11 +269,13 @@ export class VirtualRouter {
     }
     if (event.type === "held") this.#wants = true;
     const settled = event.type === "advert" && event.priority !== PRIORITY_LEAVING;
+    this.#heardAt = event.type === "advert" ? event.at : undefined;
     for (const action of actions) {
       if (settled && action.type === "set-timer" && action.timer === "master-down")
         this.#wants = false;
       this.#perform(action);
     }
+    this.#heardAt = undefined;
     const moved =
       state.name === "master" && before.name !== "master" && before.name !== "initialize";
     if (moved && !(event.type === "group")) this.group?.tell(this, "master");
@@ -357,14 +362,16 @@ export class VirtualRouter {
   #arm(slot: TimerSlot, after: Micros): void {
     const { clock } = this.#ports;
     const now = clock.now();
-    const base = slot === this.#slots.advert ? (this.#timerBase ?? now) : now;
+    let base = now;
+    if (slot === this.#slots.advert) base = this.#timerBase ?? now;
+    else if (slot === this.#slots["master-down"]) base = this.#heardAt ?? now;
     slot.generation++;
     slot.deadline = micros(base + after);
     // Nearly always the new deadline is later, and the timer that runs may as well fire and be set again.
     if (slot.timer !== undefined && slot.wakesAt <= slot.deadline) return;
     slot.timer?.cancel();
     slot.wakesAt = slot.deadline;
-    slot.timer = clock.after(micros(slot.deadline - now), slot.fire);
+    slot.timer = clock.after(micros(Math.max(0, slot.deadline - now)), slot.fire);
   }
 
   #fire(slot: TimerSlot): void {

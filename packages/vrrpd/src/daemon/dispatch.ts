@@ -318,6 +318,7 @@ class Channel {
       to: packet.destination,
       ttl: packet.ttl,
       identification: packet.identification,
+      waited: packet.waited,
       bytes: packet.payload,
     };
     const vrid = vridOf(incoming);

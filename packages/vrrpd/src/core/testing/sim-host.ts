@@ -274,15 +274,23 @@ export class SimHost {
     if (!seat.linkUp) return;
     for (const run of this.#guard) if (run.seat === seat) run.heard(packet);
     if (this.#process !== "running") return;
-    const take = () => this.#take(seat, packet);
-    if (this.#pausedUntil === undefined) take();
-    else if (this.#socket.length < SOCKET_BUFFER) this.#socket.push(take);
+    if (this.#pausedUntil === undefined) {
+      this.#take(seat, packet);
+    } else if (this.#socket.length < SOCKET_BUFFER) {
+      const { clock } = this.#lan;
+      const arrived = clock.now();
+      this.#socket.push(() => this.#take(seat, packet, micros(clock.now() - arrived)));
+    }
   }
 
-  #take(seat: SimSeat, packet: IncomingPacket): void {
+  #take(seat: SimSeat, packet: IncomingPacket, waited = micros(0)): void {
     const { router } = seat;
     if (router === undefined) return;
-    this.#lan.observeReceive(this, seat, packet, () => router.receive(packet));
+    // keepalived counts from when it reads.
+    const stamped = waited > 0 && this.options.kind === "ours";
+    this.#lan.observeReceive(this, seat, packet, () =>
+      router.receive(stamped ? { ...packet, waited } : packet),
+    );
   }
 
   #pause(duration: Micros, then: () => void): void {
