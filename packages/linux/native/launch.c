@@ -3,13 +3,16 @@
  * for, without our descriptors, signals, scheduling or memory. Node's spawn cannot set groups, umask or scheduling, and
  * leaves open what was opened without close-on-exec.
  *
- *   launch [-u UID] [-g GID] [-G GID,GID…] [-m UMASK] [-n NETNS] [-s] [-k] [-d SIGNAL] -- PROGRAM [ARGUMENT…]
+ *   launch [-u UID] [-g GID] [-G GID,GID…] [-m UMASK] [-n NETNS] [-s] [-k] [-d SIGNAL] [-f FD] [-l RESOURCE=LIMIT]…
+ *          -- PROGRAM [ARGUMENT…]
  *
  *   -u -g -G  user, group, supplementary groups (none if -u is given without -G)
  *   -m        umask, octal            -n  network namespace to enter (a path)
  *   -s        not a session of its own
  *   -k        keep scheduling class, niceness and affinity
  *   -d        signal to get when the parent dies (a number)
+ *   -f        keep the descriptors from 4 up to this one
+ *   -l        limit a resource (its number), soft and hard; -1 is no limit
  *
  * If the program cannot be started, "STAGE ERRNO\n" goes to descriptor 3 and the exit status is 127. Descriptor 3
  * is closed when the program starts, which is how the parent knows that it has.
@@ -87,16 +90,30 @@ static void reset_scheduling(void) {
   sched_setaffinity(0, sizeof all, &all);
 }
 
+/* "7=4096": before rights are given up, since a hard limit can only be raised by root. */
+static void limit_resource(char *text) {
+  char *value = strchr(text, '=');
+  if (value == NULL) {
+    errno = EINVAL;
+    fail("options");
+  }
+  *value++ = '\0';
+  rlim_t most = strcmp(value, "-1") == 0 ? RLIM_INFINITY : (rlim_t)number(value, 10);
+  struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+  if (setrlimit((__rlimit_resource_t)number(text, 10), &limit) < 0) fail("limit");
+}
+
 int main(int argc, char **argv) {
   static gid_t groups[MAX_GROUPS];
   size_t group_count = 0;
   long uid = -1, gid = -1, mask = -1, death = 0;
   int keep = 0, session = 1, set_groups = 0;
   const char *network = NULL;
+  long kept = REPORT;
   pid_t parent = getppid();
 
   int option;
-  while ((option = getopt(argc, argv, "+u:g:G:m:n:d:ks")) != -1) {
+  while ((option = getopt(argc, argv, "+u:g:G:m:n:d:f:l:ks")) != -1) {
     switch (option) {
       case 'u': uid = identity(optarg); break;
       case 'g': gid = identity(optarg); break;
@@ -105,6 +122,8 @@ int main(int argc, char **argv) {
       case 'n': network = optarg; break;
       case 'd': death = number(optarg, 10); break;
       case 'k': keep = 1; break;
+      case 'f': kept = number(optarg, 10); break;
+      case 'l': limit_resource(optarg); break;
       case 's': session = 0; break;
       default: errno = EINVAL; fail("options");
     }
@@ -129,10 +148,11 @@ int main(int argc, char **argv) {
   if (death > 0 && getppid() != parent) raise((int)death);
 
   if (fcntl(REPORT, F_SETFD, FD_CLOEXEC) < 0 && errno != EBADF) fail("descriptors");
-  if (syscall(SYS_close_range, REPORT + 1, ~0U, 0) < 0) {
+  if (kept < REPORT) kept = REPORT;
+  if (syscall(SYS_close_range, (unsigned)kept + 1, ~0U, 0) < 0) {
     /* Before Linux 5.9. */
     long limit = sysconf(_SC_OPEN_MAX);
-    for (int fd = REPORT + 1; fd < limit; fd++) close(fd);
+    for (long fd = kept + 1; fd < limit; fd++) close((int)fd);
   }
   execv(argv[optind], argv + optind);
   fail("execute");

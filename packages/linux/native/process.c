@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { MAX_ARGUMENTS = 4, MAX_PATH = 4096 };
@@ -160,6 +161,14 @@ static napi_value door_lock(napi_env env, napi_callback_info info) {
   return outcome(env, flock(fd, LOCK_EX | LOCK_NB));
 }
 
+/* processDescriptor(pid) -> a pidfd, close-on-exec: readable once the process has ended, whoever its parent is */
+static napi_value door_process_descriptor(napi_env env, napi_callback_info info) {
+  struct call call = enter(env, info);
+  pid_t pid = (pid_t)integer(&call, 0);
+  if (call.wrong) return refuse(&call);
+  return outcome(env, syscall(SYS_pidfd_open, pid, 0));
+}
+
 /* closeOnExec(fd, on) */
 static napi_value door_close_on_exec(napi_env env, napi_callback_info info) {
   struct call call = enter(env, info);
@@ -178,6 +187,7 @@ static const struct {
     {"enterNamespace", door_enter_namespace},
     {"getScheduler", door_get_scheduler},
     {"lock", door_lock},
+    {"processDescriptor", door_process_descriptor},
     {"setAffinity", door_set_affinity},
     {"setLimit", door_set_limit},
     {"setName", door_set_name},

@@ -24,6 +24,8 @@ export {
 } from "./beacon.ts";
 export { winnerProgram } from "./classic-filter.ts";
 export { type DatagramSender, openDatagramSender } from "./datagram.ts";
+export { openDatagramReceiver } from "./datagram-receiver.ts";
+export { whenReadable } from "./descriptor-watch.ts";
 export { type EchoListener, type EchoListenerOptions, openEchoListener } from "./echo-listener.ts";
 export { blockEgress, unblockEgress } from "./egress-block.ts";
 export {
@@ -77,6 +79,7 @@ export {
   enterNetworkNamespace,
   lockFile,
   networkNamespacePath,
+  openProcessDescriptor,
   setCloseOnExec,
   setCpuAffinity,
   setDumpable,

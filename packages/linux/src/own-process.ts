@@ -11,6 +11,7 @@ interface NativeProcess {
   enterNamespace(path: string, type: number): number;
   getScheduler(): number;
   lock(fd: number): number;
+  processDescriptor(pid: number): number;
   setAffinity(mask: Uint8Array): number;
   setLimit(resource: number, soft: number, hard: number): number;
   setName(name: string): number;
@@ -112,6 +113,15 @@ export function changeRoot(path: string): SystemError | undefined {
 /** Takes an exclusive lock on an open file, without waiting: `EAGAIN` when another process has it. */
 export function lockFile(fd: number): SystemError | undefined {
   return outcome("lock a file", native().lock(fd));
+}
+
+/**
+ * A descriptor that stands for a process, which need not be a child: readable once it has ended, and never another
+ * process of the same number. pidfd_open(2)
+ */
+export function openProcessDescriptor(pid: number): number | SystemError {
+  const result = native().processDescriptor(pid);
+  return result < 0 ? systemError(`watch process ${pid}`, result) : result;
 }
 
 /** Whether children get the descriptor. */

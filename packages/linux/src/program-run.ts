@@ -35,6 +35,12 @@ export interface RunOptions {
   readonly keepScheduling?: boolean;
   /** End the child with us (PR_SET_PDEATHSIG SIGTERM). True. */
   readonly endWithParent?: boolean;
+  /** Descriptors that it gets, from 4 on, in this order. None. */
+  readonly descriptors?: readonly number[];
+  /** Where its standard output and error go instead of being kept: a descriptor. */
+  readonly output?: number;
+  /** Soft and hard limits, -1 for none. */
+  readonly limits?: { readonly nofile?: number; readonly core?: number };
 }
 
 /** What became of it. Exactly one of these, once. */
@@ -63,6 +69,9 @@ const KILL_AGAIN_MS = 10_000;
 /** How long output may stay open after the program's end, when it left children behind that hold it. */
 const OUTPUT_GRACE_MS = 100;
 const REPORT_FD = 3;
+/** setrlimit(2). */
+const RLIMIT_NOFILE = 7;
+const RLIMIT_CORE = 4;
 
 /** Root's environment less what changes how programs are loaded and words are split, as keepalived does it. */
 export function cleanEnvironment(
@@ -136,7 +145,8 @@ class LaunchedProgram implements ProgramRun {
 
   #spawn(): ChildProcess {
     const { argv, credentials, outputBytes } = this.#options;
-    const output = outputBytes === 0 ? "ignore" : "pipe";
+    const output = this.#options.output ?? (outputBytes === 0 ? "ignore" : "pipe");
+    const { descriptors = [], limits = {} } = this.#options;
     const args: string[] = [];
     if (credentials !== undefined) {
       args.push("-u", String(credentials.uid), "-g", String(credentials.gid));
@@ -144,11 +154,14 @@ class LaunchedProgram implements ProgramRun {
     }
     if (this.#options.umask !== undefined) args.push("-m", this.#options.umask.toString(8));
     if (this.#options.keepScheduling === true) args.push("-k");
+    if (descriptors.length > 0) args.push("-f", String(REPORT_FD + descriptors.length));
+    if (limits.nofile !== undefined) args.push("-l", `${RLIMIT_NOFILE}=${limits.nofile}`);
+    if (limits.core !== undefined) args.push("-l", `${RLIMIT_CORE}=${limits.core}`);
     if (this.#options.endWithParent !== false) args.push("-d", String(constants.signals.SIGTERM));
     return spawn(nativePath("launch"), [...args, "--", ...argv], {
       detached: true,
       env: { ...(this.#options.environment ?? cleanEnvironment()) },
-      stdio: ["ignore", output, output, "pipe"],
+      stdio: ["ignore", output, output, "pipe", ...descriptors],
       ...(this.#options.folder === undefined ? {} : { cwd: this.#options.folder }),
     });
   }
