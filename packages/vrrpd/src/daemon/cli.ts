@@ -52,6 +52,8 @@ export interface CliOptions {
   /** Ours: priorities of the other routers, or their configuration files, for `--explain`. */
   readonly peers: readonly string[];
   readonly logFormat?: "text" | "json";
+  /** Ours: proxies live on when we stop, and the next daemon finds them. */
+  readonly keepProxies: boolean;
 }
 
 interface Option {
@@ -321,6 +323,11 @@ const table: readonly Option[] = [
       return undefined;
     },
   },
+  {
+    long: "keep-proxies",
+    help: "Proxies live on when this stops, for the next one to find (ours)",
+    set: turn("keepProxies"),
+  },
 ];
 
 /** The options, or what is wrong with them (exit 1, as keepalived). */
@@ -353,6 +360,7 @@ export function parseCli(
     offline: false,
     strict: false,
     explain: false,
+    keepProxies: false,
   };
   const rest = [...args];
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {

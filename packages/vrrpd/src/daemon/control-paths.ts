@@ -7,6 +7,8 @@ export interface ControlPaths {
   readonly switchover: string;
   /** Outlives a restart of the host: `/var/lib/vrrpd/maintenance.json`. */
   readonly maintenance: string;
+  /** What the names of files of proxies begin with: `/run/vrrpd/proxy-`. */
+  readonly proxies: string;
 }
 
 /**
@@ -27,6 +29,7 @@ export function controlPaths(options: {
       socket: join(RUN, named("control.sock")),
       switchover: join(RUN, named("switchover.json")),
       maintenance: join(STATE, named("maintenance.json")),
+      proxies: join(RUN, named("proxy-")),
     };
   }
   const stem = pidFile.replace(/(\.pid)?$/, "");
@@ -34,6 +37,7 @@ export function controlPaths(options: {
     socket: `${stem}.sock`,
     switchover: `${stem}.switchover.json`,
     maintenance: join(STATE, `${stem.replaceAll("/", "-").replace(/^-/, "")}_maintenance.json`),
+    proxies: `${stem}.proxy-`,
   };
 }
 

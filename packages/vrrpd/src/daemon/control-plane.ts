@@ -13,6 +13,7 @@ import { Maintenance, type MaintenanceRecord } from "./maintenance.ts";
 import { metricsText } from "./metrics.ts";
 import { MetricsEndpoint } from "./metrics-endpoint.ts";
 import { type AskHost, checkPeers, type InstanceCheck } from "./peer-check.ts";
+import type { Proxies } from "./proxies.ts";
 import { previewReload, type ReloadPreview } from "./reload-preview.ts";
 import { reportLines } from "./report-log.ts";
 import type { Runtime } from "./runtime.ts";
@@ -24,6 +25,7 @@ import { TrackerWatch } from "./tracker-watch.ts";
 
 export interface ControlPlaneOptions {
   readonly paths: ControlPaths;
+  readonly proxies: Proxies;
   readonly clock: Clock;
   readonly log: Log;
   readonly status: (runtime: Runtime) => DaemonStatus;

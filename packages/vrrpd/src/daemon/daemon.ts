@@ -19,7 +19,7 @@ import { sayReady } from "./background.ts";
 import type { CliOptions } from "./cli.ts";
 import { linuxConfigHost } from "./config-host.ts";
 import { whyUnreadable } from "./config-test.ts";
-import { controlPaths } from "./control-paths.ts";
+import { type ControlPaths, controlPaths } from "./control-paths.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { catchSignals } from "./daemon-signals.ts";
 import { digests } from "./digests.ts";
@@ -38,6 +38,7 @@ import { NotifyFifo } from "./notify-fifo.ts";
 import { describe, firstLines } from "./notify-queue.ts";
 import { type PidFile, pidFilePaths, takePidFile } from "./pid-file.ts";
 import { missingPrivileges } from "./privileges.ts";
+import { Proxies } from "./proxies.ts";
 import { readConfigAside } from "./read-aside.ts";
 import { readConfig } from "./read-config.ts";
 import { ReloadTime } from "./reload-time.ts";
@@ -86,6 +87,7 @@ class Daemon {
   #fifoScripts: RunningScript[] = [];
   #autoPriority = 0;
   #control: ControlPlane | undefined;
+  #proxies: Proxies | undefined;
   #refusedReload: string | undefined;
   #reloading = false;
   #reloadAgain = false;
@@ -184,7 +186,8 @@ class Daemon {
     const record = globals.vrrp_address_record ? this.#openRecord() : undefined;
     await record?.removeForgotten(network, config);
     this.#notify = await this.#notifyContext(globals);
-    const control = this.#openControl(config, guard);
+    const proxies = this.#openProxies(config);
+    const control = this.#openControl(config, guard, proxies);
     const runtime: Runtime = new Runtime(config, {
       clock: this.#clock,
       utc: () => micros((performance.timeOrigin + performance.now()) * 1_000),
@@ -196,6 +199,7 @@ class Daemon {
       openEchoListener,
       digests,
       logAddresses: this.#options.logAddressChanges,
+      proxyState: (name) => proxies.trackerState(name),
       notify: this.#notify,
       inheritedScripts: guard?.inheritedScripts ?? {},
       hooks: {
@@ -249,6 +253,7 @@ class Daemon {
       { ignoreInterrupt: this.#options.ignoreSigint },
     );
     this.#early.release();
+    await proxies.apply(config.proxies);
     await runtime.start();
     guard?.settle(runtime.instances);
     await control.open(runtime);
@@ -276,6 +281,8 @@ class Daemon {
       limit: runtime.config.globals.child_wait_time,
     });
     beacons?.close();
+    // Last: whatever is under way is served to its end.
+    await proxies.end(this.#options.keepProxies);
     for (const script of this.#fifoScripts) script.stop();
     await dumps.idle();
     if (!this.#options.keepAddresses) await record?.close();
@@ -345,14 +352,34 @@ class Daemon {
     return guard;
   }
 
-  #openControl({ globals }: Config, guard: GuardLink | undefined): ControlPlane {
-    const paths = controlPaths({
+  #controlPaths({ globals }: Config): ControlPaths {
+    return controlPaths({
       instance: globals.instance,
       namespace: this.#options.namespace ?? globals.net_namespace,
       pidFile: this.#options.vrrpPidFile ?? this.#options.pidFile,
     });
+  }
+
+  #openProxies(config: Config): Proxies {
+    const proxies = new Proxies({
+      stem: this.#controlPaths(config).proxies,
+      bootId: this.#bootId,
+      clock: this.#clock,
+      log: this.#log,
+      onReport: (text) => {
+        this.#control?.note("tracker", text);
+        this.#runtime?.recheck();
+      },
+      onEvent: (text) => this.#control?.note("proxy", text),
+    });
+    this.#proxies = proxies;
+    return proxies;
+  }
+
+  #openControl(config: Config, guard: GuardLink | undefined, proxies: Proxies): ControlPlane {
     const control = new ControlPlane({
-      paths,
+      paths: this.#controlPaths(config),
+      proxies,
       clock: this.#clock,
       log: this.#log,
       configFile: this.#options.configFile,
@@ -440,6 +467,8 @@ class Daemon {
     const before = this.#notify;
     this.#notify = await this.#notifyContext(globals, before);
     for (const line of unservedKeywords(loaded.config)) log.warning(line);
+    // Before the instances that track them.
+    await this.#proxies?.apply(loaded.config.proxies);
     await runtime.reload(loaded.config, this.#notify);
     for (const fifo of before?.fifos ?? []) {
       if (!this.#notify.fifos.includes(fifo)) fifo.close();

@@ -12,6 +12,7 @@ export type JournalKind =
   | "link"
   | "netlink"
   | "tracker"
+  | "proxy"
   | "priority"
   | "fault"
   | "address"

@@ -23,7 +23,7 @@ import type { Config, Instance } from "../core/config/model.ts";
 import type { Digests } from "../core/ports.ts";
 import type { Report } from "../core/report.ts";
 import { SyncGroup } from "../core/sync-group.ts";
-import { type Tracker, trackersInGroup } from "../core/tracking.ts";
+import { type Tracker, type TrackerState, trackersInGroup } from "../core/tracking.ts";
 import { Announcements } from "./announcements.ts";
 import { Dispatch } from "./dispatch.ts";
 import { ExtraAnnouncements } from "./extra-announcements.ts";
@@ -60,6 +60,8 @@ export interface RuntimeOptions {
   readonly hooks: RuntimeHooks;
   /** `-a`: every address that comes or goes is logged. */
   readonly logAddresses: boolean;
+  /** How a proxy that is kept running stands. */
+  readonly proxyState: (name: string) => TrackerState;
 }
 
 /** What stands outside of the protocol and wants to know: guard, beacon, resume record, control socket. */
@@ -434,8 +436,9 @@ export class Runtime {
   }
 
   #newTrackers(config: Config, before?: Trackers): Trackers {
-    const { clock, random, log, network } = this.#options;
+    const { clock, random, log, network, proxyState } = this.#options;
     const options = {
+      proxyState,
       clock,
       random,
       log,

@@ -17,6 +17,7 @@ export interface Tracked {
   readonly track_process: readonly Track[];
   readonly track_file: readonly Track[];
   readonly track_bfd: readonly Track[];
+  readonly track_proxy: readonly Track[];
 }
 
 export interface TrackersOptions {
@@ -29,6 +30,8 @@ export interface TrackersOptions {
   readonly onChange: () => void;
   /** Verdicts of scripts that a crashed predecessor left. */
   readonly inherited: Readonly<Record<string, boolean>>;
+  /** How a proxy that is kept running stands. */
+  readonly proxyState: (name: string) => TrackerState;
 }
 
 /** Everything that is tracked, run once however many instances track it. */
@@ -169,6 +172,9 @@ export class Trackers {
       ),
       ...tracked.track_bfd.map((track) =>
         line(track, { state: state(this.#bfd.get(track.name)?.up ?? false) }),
+      ),
+      ...tracked.track_proxy.map((track) =>
+        line(track, { state: this.#options.proxyState(track.name) }),
       ),
     ];
   }
