@@ -1,4 +1,4 @@
-import type { DaemonKind } from "../test/support/daemon.ts";
+import type { DaemonKind } from "@ha/lab/namespaces";
 
 /** A set of measurements that share their columns. */
 export interface Section {

@@ -1,7 +1,13 @@
-import { CONFIG_PATH, commandOf, Daemon, type DaemonKind } from "../test/support/daemon.ts";
+import {
+  CONFIG_PATH,
+  commandOf,
+  Daemon,
+  type DaemonKind,
+  Lan,
+  milliseconds,
+  now,
+} from "@ha/lab/namespaces";
 import { keepalivedConf } from "../test/support/keepalived-conf.ts";
-import { Lan } from "../test/support/lan.ts";
-import { milliseconds, now } from "../test/support/wall-clock.ts";
 import { median, ms, type Section } from "./bench-section.ts";
 
 const COUNTS = [1, 255, 1000];

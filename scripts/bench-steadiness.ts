@@ -1,9 +1,7 @@
-import type { DaemonKind } from "../test/support/daemon.ts";
-import type { HostProcess } from "../test/support/host.ts";
+import { type DaemonKind, type HostProcess, now, sleep, until } from "@ha/lab/namespaces";
 import { keepalivedConf } from "../test/support/keepalived-conf.ts";
 import { Pair } from "../test/support/pair.ts";
 import { memory, processorTime } from "../test/support/process-cost.ts";
-import { now, sleep, until } from "../test/support/wall-clock.ts";
 import { ms, percentile, type Section } from "./bench-section.ts";
 
 interface Load {

@@ -1,10 +1,14 @@
-import type { DaemonKind } from "../test/support/daemon.ts";
-import { announces } from "../test/support/frame.ts";
+import {
+  announces,
+  type DaemonKind,
+  longestOutage,
+  milliseconds,
+  now,
+  sleep,
+} from "@ha/lab/namespaces";
 import { type InstancePlan, keepalivedConf } from "../test/support/keepalived-conf.ts";
 import { Pair, VIRTUAL_ADDRESS } from "../test/support/pair.ts";
-import { longestOutage } from "../test/support/probe.ts";
 import { masterDown } from "../test/support/scenario.ts";
-import { milliseconds, now, sleep } from "../test/support/wall-clock.ts";
 import { median, ms, type Section } from "./bench-section.ts";
 
 type Timing = Pick<InstancePlan, "version" | "interval"> & { version: 2 | 3; interval: number };

@@ -1,7 +1,6 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
-import type { DaemonKind } from "../test/support/daemon.ts";
-import { missing } from "../test/support/requirements.ts";
+import { type DaemonKind, missing } from "@ha/lab/namespaces";
 import { faults } from "./bench-faults.ts";
 import { measureSection, type Section } from "./bench-section.ts";
 import { startup } from "./bench-startup.ts";

@@ -1,10 +1,15 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { Daemon, type DaemonKind } from "../test/support/daemon.ts";
-import { Holders } from "../test/support/holders.ts";
-import { Lan } from "../test/support/lan.ts";
-import { type Answer, Probe } from "../test/support/probe.ts";
-import { now, sleep } from "../test/support/wall-clock.ts";
+import {
+  type Answer,
+  Daemon,
+  type DaemonKind,
+  Holders,
+  Lan,
+  now,
+  Probe,
+  sleep,
+} from "@ha/lab/namespaces";
 
 export type Side = "lb1" | "lb2";
 export const SIDES: readonly Side[] = ["lb1", "lb2"];

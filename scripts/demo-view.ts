@@ -1,5 +1,5 @@
 import process from "node:process";
-import type { Answer } from "../test/support/probe.ts";
+import type { Answer } from "@ha/lab/namespaces";
 
 /** Who a picture of the client's answers speaks of. */
 export type Answerer = "lb1" | "lb2" | "both" | "nobody";

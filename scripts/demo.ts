@@ -1,9 +1,6 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
-import type { DaemonKind } from "../test/support/daemon.ts";
-import { longestOutage } from "../test/support/probe.ts";
-import { missing } from "../test/support/requirements.ts";
-import { now, sleep } from "../test/support/wall-clock.ts";
+import { type DaemonKind, longestOutage, missing, now, sleep } from "@ha/lab/namespaces";
 import { DemoLab, PACE_MS, type Side, VIRTUAL_ADDRESS } from "./demo-lab.ts";
 import { DemoView, stripOf } from "./demo-view.ts";
 

@@ -1,8 +1,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { type DaemonKind, missing } from "@ha/lab/namespaces";
 import { soak } from "../test/e2e/soak.ts";
-import type { DaemonKind } from "../test/support/daemon.ts";
-import { missing } from "../test/support/requirements.ts";
 
 const USAGE = `usage: npm run soak -- [options]
 

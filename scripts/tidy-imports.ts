@@ -45,10 +45,17 @@ const PARTS: readonly Part[] = [
     },
   ]),
   {
-    name: "lab",
-    folder: "packages/lab/src",
+    name: "lab/core",
+    folder: "packages/lab/src/core",
     packages: ["@ha/base"],
-    modules: ["zod", "yaml"],
+    modules: ["zod"],
+    node: false,
+  },
+  {
+    name: "lab/daemon",
+    folder: "packages/lab/src/daemon",
+    packages: ["@ha/base"],
+    modules: ["zod"],
     node: true,
   },
 ];

@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { commandOf } from "../support/daemon.ts";
-import { Host } from "../support/host.ts";
-import { missing } from "../support/requirements.ts";
-import { until } from "../support/wall-clock.ts";
+import { commandOf, Host, missing, until } from "@ha/lab/namespaces";
 
 // Goal: a daemon that went to the background, as without -n, is as safe from a kill -9 as one in the foreground.
 

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import process from "node:process";
-import type { Frame } from "../support/frame.ts";
+import { type Frame, milliseconds, now, sleep, until } from "@ha/lab/namespaces";
 import { keepalivedConf } from "../support/keepalived-conf.ts";
 import { type Pair, VIRTUAL_ADDRESS } from "../support/pair.ts";
 import { type Pairing, skew } from "../support/scenario.ts";
-import { milliseconds, now, sleep, until } from "../support/wall-clock.ts";
 import { advertsOf, type Fault, type FaultFigures, figures } from "./fault.ts";
 
 /** Of the backup. */

@@ -1,7 +1,6 @@
+import { answeredBy, longestOutage, now } from "@ha/lab/namespaces";
 import type { Pair, Side } from "../support/pair.ts";
-import { answeredBy, longestOutage } from "../support/probe.ts";
 import type { Pairing } from "../support/scenario.ts";
-import { now } from "../support/wall-clock.ts";
 
 /** What a fault did, as the client, the kernels and the switch saw it. Durations in milliseconds. */
 export interface FaultFigures {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
+import { announces, milliseconds, now, sleep } from "@ha/lab/namespaces";
 import { type AdvertPlan, advertFrame, bogusAdverts, claimFrame } from "../support/advert-frame.ts";
-import { announces } from "../support/frame.ts";
 import { Injector } from "../support/injector.ts";
 import { keepalivedConf } from "../support/keepalived-conf.ts";
 import {
@@ -12,7 +12,6 @@ import {
 } from "../support/pair.ts";
 import { processorTime } from "../support/process-cost.ts";
 import { masterDown } from "../support/scenario.ts";
-import { milliseconds, now, sleep } from "../support/wall-clock.ts";
 import { startPair } from "./daemon-faults.ts";
 import { advertsOf, type Fault, type FaultFigures, figures, longestSilence } from "./fault.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
-import { missing } from "../support/requirements.ts";
+import { missing } from "@ha/lab/namespaces";
 import { soak } from "./soak.ts";
 
 // Goal: no sequence of faults leaves the pair without a holder for longer than the RFC allows, or with two that hear

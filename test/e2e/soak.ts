@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { seededRandom } from "@ha/base";
+import { now, sleep } from "@ha/lab/namespaces";
 import { keepalivedConf } from "../support/keepalived-conf.ts";
 import { other, Pair, type Side, VIRTUAL_ADDRESS } from "../support/pair.ts";
 import { masterDown, type Pairing } from "../support/scenario.ts";
-import { now, sleep } from "../support/wall-clock.ts";
 
 /** What a soak came to. */
 export interface SoakReport {

@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { Host, Output } from "../support/host.ts";
+import { type Host, longestOutage, now, type Output, sleep, until } from "@ha/lab/namespaces";
 import { type InstancePlan, keepalivedConf } from "../support/keepalived-conf.ts";
 import { ADDRESSES, type Pair, VIRTUAL_ADDRESS } from "../support/pair.ts";
-import { longestOutage } from "../support/probe.ts";
 import { pairings, scenario } from "../support/scenario.ts";
-import { now, sleep, until } from "../support/wall-clock.ts";
 
 // Goal: an operator sees who is master and why, moves the addresses without an outage, and is told when that fails.
 // Method: `vrrpctl` is run on the hosts of a pair as an operator would; a client asks the address all the time.

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { answeredBy, now, sleep } from "@ha/lab/namespaces";
 import { type InstancePlan, keepalivedConf } from "../support/keepalived-conf.ts";
 import { VIRTUAL_ADDRESS } from "../support/pair.ts";
-import { answeredBy } from "../support/probe.ts";
 import { assertBetween, masterDown, scenario } from "../support/scenario.ts";
-import { now, sleep } from "../support/wall-clock.ts";
 
 // Goal: both daemons agree who is master: when a better or an equal one starts, when preemption is off or delayed, and
 // when two masters meet.

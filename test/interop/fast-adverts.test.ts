@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
+import { answeredBy, longestOutage, milliseconds, now, sleep } from "@ha/lab/namespaces";
 import { keepalivedConf } from "../support/keepalived-conf.ts";
 import { VIRTUAL_ADDRESS } from "../support/pair.ts";
-import { answeredBy, longestOutage } from "../support/probe.ts";
 import { assertBetween, masterDown, scenario, skew } from "../support/scenario.ts";
-import { milliseconds, now, sleep } from "../support/wall-clock.ts";
 
 // Goal: at 10 ms, the shortest interval there is, a power loss costs tens of milliseconds, and calm stays calm.
 // Method: one pair at a time, since 36 ms leave no room for the start of others.

@@ -1,11 +1,18 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { announces } from "../support/frame.ts";
+import {
+  announces,
+  answeredBy,
+  longestOutage,
+  lost,
+  milliseconds,
+  now,
+  sleep,
+  until,
+} from "@ha/lab/namespaces";
 import { keepalivedConf } from "../support/keepalived-conf.ts";
 import { VIRTUAL_ADDRESS } from "../support/pair.ts";
-import { answeredBy, longestOutage, lost } from "../support/probe.ts";
 import { assertBetween, masterDown, scenario, skew } from "../support/scenario.ts";
-import { milliseconds, now, sleep, until } from "../support/wall-clock.ts";
 
 // Goal: stopping, killing, freezing and reloading a daemon does beside the other what the operator expects.
 // Method: lb1 is the better one and is acted upon; what the client, the switch and the kernels saw decides.

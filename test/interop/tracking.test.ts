@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { answeredBy, now, sleep } from "@ha/lab/namespaces";
 import { keepalivedConf } from "../support/keepalived-conf.ts";
 import { VIRTUAL_ADDRESS } from "../support/pair.ts";
-import { answeredBy } from "../support/probe.ts";
 import { assertBetween, masterDown, scenario, skew } from "../support/scenario.ts";
-import { now, sleep } from "../support/wall-clock.ts";
 
 // Goal: what a router watches moves the address to the peer and back, whichever daemon watches and whichever follows.
 // Method: lb1 is better and runs a check on a file every 500 ms, or has its cable pulled.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { announces } from "../support/frame.ts";
+import { announces, answeredBy, milliseconds, now, sleep } from "@ha/lab/namespaces";
 import { type InstancePlan, keepalivedConf } from "../support/keepalived-conf.ts";
 import {
   ADDRESSES,
@@ -10,10 +10,8 @@ import {
   VIRTUAL_ADDRESS,
   VIRTUAL_ADDRESS_6,
 } from "../support/pair.ts";
-import { answeredBy } from "../support/probe.ts";
 import { assertBetween, masterDown, scenario } from "../support/scenario.ts";
 import { dissect } from "../support/tshark.ts";
-import { milliseconds, now, sleep } from "../support/wall-clock.ts";
 
 // Goal: on every transport the two daemons hear each other, one of them is master, and when its host loses power the
 // other serves the client as soon as the RFC lets it.

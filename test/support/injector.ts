@@ -1,5 +1,4 @@
-import type { Host, HostProcess } from "./host.ts";
-import { sleep, until } from "./wall-clock.ts";
+import { type Host, type HostProcess, sleep, until } from "@ha/lab/namespaces";
 
 /**
  * Puts frames on a host's wire. socat writes each block that it reads from its pipe as one frame, so all frames are

@@ -1,10 +1,14 @@
-import { Daemon, type DaemonKind } from "./daemon.ts";
-import type { Frame } from "./frame.ts";
-import { Holders } from "./holders.ts";
-import type { Host } from "./host.ts";
-import { Lan } from "./lan.ts";
-import { type Answer, Probe } from "./probe.ts";
-import { now } from "./wall-clock.ts";
+import {
+  type Answer,
+  Daemon,
+  type DaemonKind,
+  type Frame,
+  Holders,
+  type Host,
+  Lan,
+  now,
+  Probe,
+} from "@ha/lab/namespaces";
 
 /** The two hosts of a pair. lb2 has the higher address. */
 export type Side = "lb1" | "lb2";

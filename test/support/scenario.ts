@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
-import type { DaemonKind } from "./daemon.ts";
+import { type DaemonKind, missing } from "@ha/lab/namespaces";
 import { Pair, type PairOptions } from "./pair.ts";
-import { missing } from "./requirements.ts";
 
 /** Which daemons run on lb1 and lb2. */
 export interface Pairing {

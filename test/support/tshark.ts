@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import type { Capture } from "./capture.ts";
-import type { Frame } from "./frame.ts";
+import type { Capture, Frame } from "@ha/lab/namespaces";
 
 /**
  * What tshark reads in frames: for each frame the asked fields by name. A field that occurs more than once, such as the

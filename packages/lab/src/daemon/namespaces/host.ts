@@ -202,7 +202,7 @@ async function finish(
   return { status, stdout, stderr };
 }
 
-const repository = fileURLToPath(new URL("../../..", import.meta.url));
+const repository = fileURLToPath(new URL("../../../../..", import.meta.url));
 
 /** What the host needs although it may lie under a folder that is empty there. */
 function keptPaths(): string[] {

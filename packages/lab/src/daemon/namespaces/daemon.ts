@@ -12,7 +12,7 @@ export interface LogLine {
   readonly text: string;
 }
 
-const VRRPD = fileURLToPath(new URL("../../../packages/vrrpd/bin/vrrpd.js", import.meta.url));
+const VRRPD = fileURLToPath(new URL("../../../../vrrpd/bin/vrrpd.js", import.meta.url));
 
 export const CONFIG_PATH = "/etc/keepalived/keepalived.conf";
 
