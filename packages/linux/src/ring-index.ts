@@ -5,7 +5,7 @@ export {
   sendDescriptors,
   socketPair,
 } from "./descriptor-passing.ts";
-export { changeRoot } from "./own-process.ts";
+export { changeRoot, setProcessName } from "./own-process.ts";
 export {
   type Executor,
   openRing,

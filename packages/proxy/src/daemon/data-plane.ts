@@ -177,6 +177,8 @@ export interface ClientEnd {
   readonly transaction: Transaction | undefined;
   /** The process stops: end when the request under way is answered, at once when there is none (or later, see `idle-close-on-response`). */
   stopSoon(): void;
+  /** Between requests: ends now, and says so. False when one is under way. Absent where `stopSoon` sees to it. */
+  closeIdle?(): boolean;
   /** End now. */
   kill(): void;
   /** End when at that server. Absent where an exchange sees to it. */

@@ -175,6 +175,12 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     if (bound === Number.POSITIVE_INFINITY && !idles) this.#close(false);
   }
 
+  closeIdle(): boolean {
+    if (this.#state !== WAITING) return false;
+    this.#close(false);
+    return true;
+  }
+
   kill(): void {
     if (this.#exchange !== undefined) this.#exchange.kill(CAUSE_KILLED);
     else this.#close(true);

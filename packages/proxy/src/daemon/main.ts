@@ -1,4 +1,5 @@
 import { parseCommandLine, USAGE } from "./cli.ts";
+import { takeProcessName } from "./process-name.ts";
 
 // Each mode loads what it needs and no more: `-cc` and `-v` are asked many times by test runners.
 const command = parseCommandLine(process.argv.slice(2));
@@ -32,6 +33,7 @@ switch (command.mode) {
     break;
   }
   case "run": {
+    takeProcessName();
     const { serve } = await import("./serve.ts");
     await serve(command);
     break;

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { ProxyOrder, ProxyWord } from "@ha/base/pair-line";
 import type { SourceFile } from "../core/config/preprocess.ts";
 import type { BoundSocket } from "./bind-sockets.ts";
 
@@ -16,14 +17,18 @@ export type MasterOrder =
   /** Others serve the sockets now: finish what is under way. The retired ones are served by nobody else. */
   | { readonly type: "soft stop"; readonly retired: readonly number[] }
   /** Comes with a socket: a client of the master's CLI, for this worker's runtime API. */
-  | { readonly type: "client" };
+  | { readonly type: "client" }
+  /** What vrrpd ordered. */
+  | { readonly type: "pair"; readonly order: ProxyOrder };
 
 /** From a worker to its master. */
 export type WorkerWord =
   /** It said this at start. For `show startup-logs`. */
   | { readonly type: "said"; readonly lines: readonly string[] }
   /** It accepts connections. */
-  | { readonly type: "ready" };
+  | { readonly type: "ready" }
+  /** What vrrpd is to hear. */
+  | { readonly type: "pair"; readonly word: ProxyWord };
 
 /** Set for a worker. */
 const VARIABLE = "LBPROXY_WORKER";
@@ -39,11 +44,15 @@ export interface MasterLink {
   readonly start: WorkerStart;
   said(lines: readonly string[]): void;
   ready(): void;
+  /** Passes on what vrrpd is to hear. */
+  pair(word: ProxyWord): void;
   /** Orders from now on. A master that is gone gives the order to stop softly. */
   listen(handlers: {
     /** @param retired Sockets that nobody else serves; undefined is all. */
     softStop(retired: readonly number[] | undefined): void;
     client(socket: Socket): void;
+    /** vrrpd ordered that. */
+    obey(order: ProxyOrder): void;
   }): void;
 }
 
@@ -70,9 +79,11 @@ export async function connectMaster(): Promise<MasterLink | undefined> {
     start,
     said: (lines) => tell({ type: "said", lines }),
     ready: () => tell({ type: "ready" }),
-    listen: ({ softStop, client }) => {
+    pair: (word) => tell({ type: "pair", word }),
+    listen: ({ softStop, client, obey: obeyPair }) => {
       obey = (order, handle) => {
         if (order.type === "soft stop") softStop(order.retired);
+        else if (order.type === "pair") obeyPair(order.order);
         else if (order.type === "client" && handle !== undefined) client(handle as Socket);
       };
       for (const { order, handle } of early.splice(0)) obey(order, handle);

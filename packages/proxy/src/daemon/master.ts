@@ -4,13 +4,17 @@ import { openServiceNotifier, type ServiceNotifier } from "@ha/linux";
 import type { Config } from "../core/config/model.ts";
 import type { SourceFile } from "../core/config/preprocess.ts";
 import { tellReady } from "./background.ts";
+import type { BoundSocket } from "./bind-sockets.ts";
 import type { CommandLine } from "./cli.ts";
 import { bytesOf, configText } from "./config-text.ts";
 import { removePidfile } from "./ending.ts";
 import { signalOld } from "./handover.ts";
 import type { HeldSockets } from "./held-sockets.ts";
 import { bindMasterSockets, MasterCli } from "./master-cli.ts";
+import { MasterPair } from "./pair/master-pair.ts";
+import { takePairLine } from "./pair/pair-server.ts";
 import { openRestartPace, type RestartPace } from "./restart-pace.ts";
+import { numberProxies } from "./runtime-build.ts";
 import { StartReport } from "./start-report.ts";
 import { type WorkerEnd, WorkerProcess } from "./worker-process.ts";
 
@@ -67,10 +71,12 @@ export class Master {
   readonly #sockets: HeldSockets;
   readonly #notifier: ServiceNotifier;
   readonly #pace: RestartPace = openRestartPace();
+  readonly #pair: MasterPair | undefined;
   #workers: WorkerProcess[] = [];
   #serving: CheckedConfiguration;
   /** Sockets of what is served: they stay open while no worker lives, too. */
   #served: ReadonlySet<number> = new Set();
+  #bound: readonly BoundSocket[] = [];
   #reloading: Promise<ReloadResult> | undefined;
   #next: Promise<ReloadResult> | undefined;
   #isStopping = false;
@@ -83,6 +89,14 @@ export class Master {
     this.#notifier = options.command.notifySystemd
       ? openServiceNotifier()
       : openServiceNotifier({});
+    const line = takePairLine();
+    if (line !== undefined) {
+      this.#pair = new MasterPair(
+        line,
+        () => this.#workers,
+        () => this.#listeners(),
+      );
+    }
   }
 
   /** Living workers, the newest last. */
@@ -188,9 +202,11 @@ export class Master {
     sockets: ConstructorParameters<typeof WorkerProcess>[0]["sockets"],
     report: StartReport,
   ): Promise<{ readonly worker: WorkerProcess; readonly end: WorkerEnd | undefined }> {
+    this.#bound = sockets;
     const fds = [...sockets.map(({ fd }) => fd), ...this.#options.inherited(config)];
     const worker = new WorkerProcess({ type: "start", files, sockets }, [...new Set(fds)]);
     this.#workers.push(worker);
+    worker.onPairWord = (word) => this.#pair?.heard(worker, word);
     report.plain("NOTICE", `New worker (${worker.pid}) forked`);
     void worker.ended.then((end) => this.#ended(worker, end));
     const outcome = await worker.started;
@@ -202,10 +218,12 @@ export class Master {
     this.#serving = checked;
     this.#served = worker.sockets;
     this.#sockets.keep(worker.sockets);
+    this.#pair?.ready(worker);
   }
 
   #ended(worker: WorkerProcess, { code, words }: WorkerEnd): void {
     this.#workers = this.#workers.filter((other) => other !== worker);
+    this.#pair?.ended(worker);
     const { report } = this.#options;
     const kind = worker.reloads > 0 ? "Former" : "Current";
     const level = code === 0 || kind === "Former" ? "WARNING" : "ALERT";
@@ -215,6 +233,7 @@ export class Master {
       return;
     }
     if (worker.isLeaving || !worker.isReady) return;
+    this.#pair?.crashed(worker, words);
     if (process.env["LBPROXY_EXIT_ON_FAILURE"] === "1") {
       report.say("ALERT", "exit-on-failure: killing every processes with SIGTERM");
       this.#exitCode = code === 0 ? 1 : code;
@@ -241,8 +260,22 @@ export class Master {
       const sockets = this.#sockets.prepare(config, maxconn, report);
       if (sockets === undefined) continue;
       const { end } = await this.#launch(this.#serving, sockets, report);
-      if (end === undefined) return;
+      if (end !== undefined) continue;
+      const worker = this.#workers.findLast(({ isReady }) => isReady);
+      if (worker !== undefined) this.#pair?.ready(worker);
+      return;
     }
+  }
+
+  /** Of what is served, with the interfaces that they are bound to. */
+  #listeners(): readonly { readonly fd: number; readonly device: string }[] {
+    const proxies = numberProxies(this.#serving.config);
+    return this.#bound
+      .filter(({ fd }) => this.#served.has(fd))
+      .map(({ frontend, bind, fd }) => ({
+        fd,
+        device: proxies[frontend]?.frontend?.binds[bind]?.interface ?? "",
+      }));
   }
 
   #handleSignals(): void {
@@ -266,6 +299,7 @@ export class Master {
     if (!this.#isStopping) {
       this.#options.report.say("WARNING", "Exiting Master process...");
       this.#notifier.notify({ STOPPING: 1 });
+      this.#pair?.stopping();
     }
     this.#isStopping = true;
     if (this.#workers.length === 0) this.#exit(0);

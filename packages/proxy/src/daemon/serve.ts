@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { micros } from "@ha/base";
+import type { ProxyWord } from "@ha/base/pair-line";
 import { adoptDescriptor, type Executor, raiseDescriptorLimit } from "@ha/linux/ring";
 import type { Config } from "../core/config/model.ts";
 import type { SourceFile } from "../core/config/preprocess.ts";
@@ -18,8 +19,11 @@ import { HeldSockets } from "./held-sockets.ts";
 import type { CheckedConfiguration } from "./master.ts";
 import { connectMaster } from "./master-link.ts";
 import { handleOperatorSignals, tellStopped } from "./operator-signals.ts";
+import { PairServer, takePairLine } from "./pair/pair-server.ts";
+import { PairSpeaker } from "./pair/pair-speaker.ts";
 import { dropPrivileges } from "./privileges.ts";
 import { bindApiSockets } from "./runtime-api/api-sockets.ts";
+import type { ProcessControl } from "./runtime-api/command.ts";
 import { sharedStateOf } from "./runtime-build.ts";
 import { StartReport, writeAll } from "./start-report.ts";
 import { openRuntimeApi } from "./stats/open-runtime-api.ts";
@@ -55,6 +59,8 @@ export async function serve(command: CommandLine): Promise<void> {
       inherited: inheritedDescriptors,
     });
   }
+  // With a master it is the master's.
+  const pairLine = takePairLine();
   // Programs that checks start do not get them.
   for (const { fd } of master?.start.sockets ?? []) adoptDescriptor(fd);
   const sockets = master?.start.sockets ?? held?.prepare(config, maxconn, report);
@@ -84,12 +90,18 @@ export async function serve(command: CommandLine): Promise<void> {
   serving.worker.start();
   serving.threads.order("start");
   serving.checks.start();
+  let speaker: PairSpeaker | undefined;
   const api = openRuntimeApi({
     ...serving,
     config,
     sockets: apiSockets,
     startupLog: () => report.lines.join(""),
+    onFrontend: () => speaker?.frontendChanged(),
   });
+  const say = pairLine === undefined ? master?.pair : (word: ProxyWord) => line?.say(word);
+  speaker = say === undefined ? undefined : new PairSpeaker({ ...serving, say, control: api.control });
+  const line = openPairLine(pairLine, speaker, api.control);
+  speaker?.start();
   handleOperatorSignals(api.control, serving.worker, report);
   master?.listen({
     softStop: (retired) => {
@@ -97,12 +109,27 @@ export async function serve(command: CommandLine): Promise<void> {
       ending.softStop(retired);
     },
     client: (socket) => api.accept(socket),
+    obey: (order) => speaker?.obey(order),
   });
   master?.said(report.lines);
   master?.ready();
   if (master !== undefined) return;
   signalOld(command);
   tellReady();
+}
+
+/** The line to vrrpd of a process that has no master. */
+function openPairLine(
+  fd: number | undefined,
+  speaker: PairSpeaker | undefined,
+  { listeners }: ProcessControl,
+): PairServer | undefined {
+  if (fd === undefined || speaker === undefined) return undefined;
+  return new PairServer(fd, {
+    obey: (order) => speaker.obey(order),
+    standing: () => [{ type: "ready" }, ...speaker.standing()],
+    listeners: () => listeners,
+  });
 }
 
 /** In a process that a user has started: the files, read and checked, in the background if that is wanted. */

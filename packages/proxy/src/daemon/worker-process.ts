@@ -1,6 +1,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { constants } from "node:os";
+import type { ProxyOrder, ProxyWord } from "@ha/base/pair-line";
 import {
   type MasterOrder,
   type WorkerStart,
@@ -31,6 +32,8 @@ export class WorkerProcess {
   /** Fulfilled when it accepts connections, or has ended before. */
   readonly started: Promise<"ready" | WorkerEnd>;
   readonly ended: Promise<WorkerEnd>;
+  /** What it tells vrrpd. */
+  onPairWord: (word: ProxyWord) => void = () => undefined;
   readonly #child: ChildProcess;
 
   /**
@@ -53,6 +56,7 @@ export class WorkerProcess {
     const ready = new Promise<"ready">((resolve) => {
       child.on("message", (word: WorkerWord) => {
         if (word.type === "said") this.said.push(...word.lines);
+        else if (word.type === "pair") this.onPairWord(word.word);
         else {
           this.isReady = true;
           resolve("ready");
@@ -75,6 +79,11 @@ export class WorkerProcess {
   stop(signal: "SIGTERM" | "SIGKILL"): void {
     this.isLeaving = true;
     this.#child.kill(signal);
+  }
+
+  /** What vrrpd ordered. */
+  passOrder(order: ProxyOrder): void {
+    this.#send({ type: "pair", order });
   }
 
   /** Hands a client of the master's CLI over to its runtime API. False when it cannot take it. */

@@ -9,6 +9,7 @@ import { messageRoom } from "./connection.ts";
 import { DataPlane } from "./data-plane.ts";
 import { Listener } from "./listener.ts";
 import { LogRing, LogSink } from "./log-sink.ts";
+import { ThreadPair } from "./pair/thread-pair.ts";
 import {
   buildRuntime,
   createWorld,
@@ -51,6 +52,8 @@ export interface Worker {
   /** Accepts no more; ends idle clients. `isDrained` tells when all others have ended. */
   softStop(): void;
   readonly isDrained: boolean;
+  /** What it has to do with the VRRP daemon beside it. */
+  readonly pair: ThreadPair;
   /** Log lines that their receivers had no room for. */
   readonly droppedLogs: number;
   /** Ends every connection. */
@@ -118,6 +121,7 @@ export function createWorker(options: WorkerOptions): Worker {
   };
   const diagnostics = buildRuntime(config, proxies, world, plane, sinkFor);
   const listeners: Listener[] = [];
+  const pair = new ThreadPair(plane);
   ring.onTurn(() => {
     plane.endTurn();
     for (const sink of sinks.values()) sink.flush();
@@ -129,6 +133,7 @@ export function createWorker(options: WorkerOptions): Worker {
     listeners,
     rings,
     diagnostics,
+    pair,
     sinkFor,
     listen: (frontend, number, fd) => {
       const runtime = plane.proxies[frontend];
@@ -144,6 +149,7 @@ export function createWorker(options: WorkerOptions): Worker {
     },
     softStop: () => {
       plane.isStopping = true;
+      pair.drain.isStopped = true;
       for (const listener of listeners) listener.stop();
       for (const client of [...plane.clients]) client.stopSoon();
     },

@@ -74,6 +74,8 @@ export class LifeKeeper implements ServerLifeControl {
   readonly #ports: LifePorts;
   /** Told when traffic or a change asks for a check before its time. */
   onCheckSoon: (proxy: number, server: number, after: Micros) => void = () => undefined;
+  /** Told when a backend has lost its last server, or has one again. */
+  onChange: (proxy: number) => void = () => undefined;
 
   constructor(world: World, ports: LifePorts) {
     this.#world = world;
@@ -395,6 +397,7 @@ export class LifeKeeper implements ServerLifeControl {
     }
     own.isDown = !hasServer;
     own.changedAt = now;
+    this.onChange(proxy);
   }
 
   /** `slowstart`: the weight grows in twentieths, at least a second apart. HAProxy configuration manual §5.2, slowstart */

@@ -1,7 +1,9 @@
+import type { VrrpView } from "@ha/base/pair-line";
 import type { SocketAddress } from "../../core/config/address-model.ts";
 import type { PatternList } from "../../core/map/pattern-store.ts";
 import * as stat from "../../core/statistics.ts";
 import { STAT_FIELDS } from "../../core/statistics.ts";
+import type { DrainCount } from "../pair/drain.ts";
 import type { Worker } from "../worker.ts";
 import { describeSession, type SessionView } from "./session-view.ts";
 
@@ -22,7 +24,14 @@ export type ThreadRequest =
   | { readonly kind: "sessions" }
   | { readonly kind: "end-session"; readonly session: number }
   | { readonly kind: "end-server-sessions"; readonly proxy: number; readonly server: number }
-  | { readonly kind: "clear-counters"; readonly all: boolean };
+  | { readonly kind: "clear-counters"; readonly all: boolean }
+  /** Of the VRRP daemon beside us: see `pair/`. */
+  | { readonly kind: "drain"; readonly on: boolean; readonly addresses: readonly string[] }
+  | { readonly kind: "drain-look"; readonly closeIdle: boolean }
+  | { readonly kind: "cut"; readonly addresses: readonly string[] }
+  | { readonly kind: "vrrp"; readonly view: VrrpView }
+  /** Whether the thread still turns. */
+  | { readonly kind: "beat" };
 
 export type PatternChange =
   | {
@@ -37,8 +46,8 @@ export type PatternChange =
   | { readonly type: "prepare" }
   | { readonly type: "commit"; readonly version: number };
 
-/** What a thread answers: sessions to "sessions", whether there was one to "end-session", else nothing. */
-export type ThreadAnswer = readonly SessionView[] | boolean | undefined;
+/** What a thread answers: sessions to "sessions", whether there was one to "end-session", how many to "cut", else nothing. */
+export type ThreadAnswer = readonly SessionView[] | DrainCount | boolean | number | undefined;
 
 /** Every thread of the process, this one first. */
 export interface ThreadFleet {
@@ -93,6 +102,19 @@ export function performRequest(
     }
     case "end-server-sessions":
       plane.leaveServer(request.proxy, request.server);
+      return undefined;
+    case "drain":
+      if (request.on) worker.pair.drain.begin(request.addresses);
+      else worker.pair.drain.end();
+      return undefined;
+    case "drain-look":
+      return worker.pair.drain.look(request.closeIdle);
+    case "cut":
+      return worker.pair.drain.cut(request.addresses);
+    case "vrrp":
+      worker.pair.view = request.view;
+      return undefined;
+    case "beat":
       return undefined;
     case "clear-counters":
       clearCounters(plane.statistics.cells, request.all);

@@ -27,6 +27,8 @@ export function openRuntimeApi(options: {
   readonly share: StatsShare;
   readonly sockets: readonly BoundApiSocket[];
   readonly startupLog: () => string;
+  /** A frontend was paused, shut down or enabled. */
+  readonly onFrontend?: () => void;
 }): RuntimeApi {
   const { config, worker, threads, checks, share, sockets } = options;
   const { lives } = checks;
@@ -38,6 +40,7 @@ export function openRuntimeApi(options: {
       const others = threads.ask(request);
       // Threads take requests in their order: when the latest is done, all are.
       latest = others;
+      if (request.kind === "frontend") options.onFrontend?.();
       return [performRequest(worker, 1, request), ...(await others)];
     },
     tellOthers: (request) => {
