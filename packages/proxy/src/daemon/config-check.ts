@@ -65,7 +65,10 @@ export async function loadConfiguration(
     checkRules,
   });
   if (pending.names.length > 0) await resolveNames(pending.names);
-  return pending.finish();
+  const loaded = pending.finish();
+  const { config } = loaded;
+  if (config === undefined || !command.without.has("reuseport")) return loaded;
+  return { ...loaded, config: { ...config, global: { ...config.global, noReusePort: true } } };
 }
 
 /** Reports findings and HAProxy's closing lines; true when the configuration can be used. */
@@ -75,6 +78,7 @@ export function reportLoaded(
   report: StartReport,
 ): boolean {
   const { findings, filesWithErrors } = loaded;
+  if (loaded.config?.global.quiet === true) report.silence();
   report.findings(findings.list);
   for (const name of filesWithErrors) {
     report.say("ALERT", `config : Error(s) found in configuration file : ${name}`);
@@ -83,7 +87,8 @@ export function reportLoaded(
     report.say("ALERT", "config : Fatal errors found in configuration.");
     return false;
   }
-  if (findings.warnings > 0 && command.warningsAreErrors) {
+  const strict = command.warningsAreErrors || loaded.config?.global.zeroWarning === true;
+  if (findings.warnings > 0 && strict) {
     report.say("ALERT", "config : Some warnings were found and 'zero-warning' is set. Aborting.");
     return false;
   }

@@ -563,7 +563,6 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     const frontend = this.#frontend;
     const front = frontend.frontend as FrontendRuntime;
     plane.statistics.add(frontend.frontendRow, stat.STAT_EREQ, 1);
-    const page = frontend.errorPages.get(status) ?? standardReply(status);
     const transaction = plane.takeTransaction();
     session.transactions++;
     transaction.session = session;
@@ -578,6 +577,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     transaction.times[TIME_FIRST_BYTE] = this.#firstByte;
     transaction.times[TIME_END] = transaction.now = plane.now;
     transaction.bytesIn = this.#head.end - this.#head.start;
+    const page = frontend.errorPages.get(status)?.(transaction) ?? standardReply(status);
     const sent = closingReply(page);
     transaction.bytesOut = sent.length;
     statisticsOfEnd(plane, transaction, frontend, frontend);

@@ -186,7 +186,7 @@ export class Listener implements RingOwner, SessionHost {
     counters.countConnection(plane.now);
     plane.statistics.max(row, stat.STAT_SMAX, counters.clientConnections);
     if (this.#isInherited) setNoDelay(fd);
-    if (front.keepaliveClients) setKeepalive(fd, {});
+    if (front.keepaliveClients !== undefined) setKeepalive(fd, front.keepaliveClients);
     if (front.noLinger) setAbortive(fd);
 
     const session = new Session();

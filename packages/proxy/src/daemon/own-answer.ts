@@ -27,8 +27,8 @@ export function ownAnswer(
 ): Uint8Array {
   return (
     transaction.reply?.message ??
-    backend.errorPages.get(status) ??
-    frontend.errorPages.get(status) ??
+    backend.errorPages.get(status)?.(transaction) ??
+    frontend.errorPages.get(status)?.(transaction) ??
     standardReply(status)
   );
 }

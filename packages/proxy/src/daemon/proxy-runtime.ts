@@ -1,4 +1,6 @@
+import type { KeepaliveOptions } from "@ha/linux/ring";
 import type { Backend, Frontend } from "../core/config/proxy-model.ts";
+import type { HeaderSpeller } from "../core/http/header-case.ts";
 import type { Rule } from "../core/rule/rule.ts";
 import type { ProxyState } from "../core/server/proxy-state.ts";
 import type { Transaction } from "../core/transaction.ts";
@@ -16,8 +18,8 @@ export interface ProxyRuntime {
   readonly frontend: FrontendRuntime | undefined;
   readonly backend: BackendRuntime | undefined;
   readonly rules: RuntimeRules;
-  /** Answers for statuses that the configuration words itself: whole messages; an empty one closes in silence. */
-  readonly errorPages: ReadonlyMap<number, Uint8Array>;
+  /** Answers for statuses that the configuration words itself. */
+  readonly errorPages: ReadonlyMap<number, ErrorPage>;
   readonly timeouts: RuntimeTimeouts;
   /** Row of the frontend side and of the backend side in the statistics. */
   readonly frontendRow: number;
@@ -35,6 +37,9 @@ export interface ProxyRuntime {
   /** `stats http-request`. */
   readonly statsRules: readonly Rule[];
 }
+
+/** The whole message for a status; an empty one closes in silence. */
+export type ErrorPage = (transaction: Transaction) => Uint8Array;
 
 /** Something that answers requests in place of a server: the stats page, a `use-service`. */
 export interface Service {
@@ -92,7 +97,10 @@ export interface FrontendRuntime {
   readonly captureResponse: ((transaction: Transaction) => void) | undefined;
   /** `option forwardfor` and its relatives: fields added before the request goes out. */
   readonly addFields: ((transaction: Transaction) => boolean) | undefined;
-  readonly keepaliveClients: boolean;
+  /** `option clitcpka` with its timers. */
+  readonly keepaliveClients: KeepaliveOptions | undefined;
+  /** `option h1-case-adjust-bogus-client`. */
+  readonly spellHeaders: HeaderSpeller | undefined;
   readonly noLinger: boolean;
   readonly dropsTrailers: boolean;
 }
@@ -105,6 +113,10 @@ export interface BackendRuntime {
   /** Cookies and stick rules of the response. */
   readonly persistResponse: ((transaction: Transaction) => boolean) | undefined;
   readonly addFields: ((transaction: Transaction) => boolean) | undefined;
+  /** `option srvtcpka` with its timers. */
+  readonly keepaliveServers: KeepaliveOptions | undefined;
+  /** `option h1-case-adjust-bogus-server`. */
+  readonly spellHeaders: HeaderSpeller | undefined;
   /** `send-name-header`, once the server is known. */
   readonly nameServer: ((transaction: Transaction) => boolean) | undefined;
   readonly pools: readonly ServerPool[];

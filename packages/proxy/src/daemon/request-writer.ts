@@ -29,6 +29,7 @@ export function queueRequest(
   const { slab } = plane;
   const { request } = transaction;
   const { head } = request;
+  const spell = plane.proxies[transaction.backend]?.backend?.spellHeaders;
   const upgrades = (head.flags & HEAD_UPGRADE) !== 0;
   stripHopByHop(slab.bytes, head, upgrades);
   const word = upgrades
@@ -40,6 +41,7 @@ export function queueRequest(
         : CONNECTION_SILENT;
   if ((head.flags & HEAD_CHANGED) === 0 && word === CONNECTION_SILENT) {
     slab.retain(buffer);
+    spell?.(slab.bytes, head.start, head.end);
     server.queue(buffer, head.start, request.bodyEnd);
     return true;
   }
@@ -51,6 +53,7 @@ export function queueRequest(
     slab.release(fresh);
     return false;
   }
+  spell?.(slab.bytes, start, end);
   server.queue(fresh, start, end);
   if (request.bodyEnd > request.bodyStart) {
     slab.retain(buffer);

@@ -27,6 +27,7 @@ export function queueResponse(
 ): boolean {
   const { slab } = plane;
   const { head } = transaction.response;
+  const spell = plane.proxies[transaction.frontend]?.frontend?.spellHeaders;
   const old = transaction.request.head.version < 11;
   const word =
     head.status === 101
@@ -40,6 +41,7 @@ export function queueResponse(
             : CONNECTION_SILENT;
   if ((head.flags & HEAD_CHANGED) === 0 && word === CONNECTION_SILENT) {
     transaction.bytesOut += head.end - head.start;
+    spell?.(slab.bytes, head.start, head.end);
     connection.queue(buffer, head.start, head.end);
     return true;
   }
@@ -56,6 +58,7 @@ export function queueResponse(
     return false;
   }
   transaction.bytesOut += end - start;
+  spell?.(slab.bytes, start, end);
   connection.queue(fresh, start, end);
   return true;
 }

@@ -9,9 +9,14 @@ import type {
   Proxy as ProxySection,
   Timeouts,
 } from "../core/config/proxy-model.ts";
-import type { LogTarget } from "../core/config/section-model.ts";
+import type { ErrorPage as ConfiguredPage, LogTarget } from "../core/config/section-model.ts";
 import { allOf, bytesField, forwardedFor, originalTo } from "../core/http/added-fields.ts";
 import { asciiBytes } from "../core/http/bytes.ts";
+import { cacheableCookie } from "../core/http/cacheable-cookie.ts";
+import { forwarded } from "../core/http/forwarded.ts";
+import { type HeaderSpeller, headerSpeller } from "../core/http/header-case.ts";
+import { standardReply } from "../core/http/replies.ts";
+import { restrictedNames } from "../core/http/restricted-names.ts";
 import { compileCaptures } from "../core/log/captures.ts";
 import { LOG_FORMATS } from "../core/log/formats.ts";
 import { compileLogFormat, LOG_LINE, PLAIN_TEXT } from "../core/log/log-format.ts";
@@ -20,8 +25,19 @@ import { PatternStore } from "../core/map/pattern-store.ts";
 import { compileAnyOf, compileUseBackend } from "../core/rule/choose-backend.ts";
 import { compileRedirects, compileRules, placed } from "../core/rule/compile-rules.ts";
 import { compilePersistence } from "../core/rule/persistence.ts";
-import { AT_LOG, AT_REQUEST, type CompileContext } from "../core/sample/compile-context.ts";
-import { VariableNames } from "../core/sample/variable.ts";
+import { privilegedPorts } from "../core/rule/privileged-ports.ts";
+import { compileReply } from "../core/rule/reply.ts";
+import type { Rule } from "../core/rule/rule.ts";
+import { writeToBytes } from "../core/rule/template-room.ts";
+import {
+  AT_CONFIG,
+  AT_LOG,
+  AT_REQUEST,
+  type CompileContext,
+} from "../core/sample/compile-context.ts";
+import { parseExpression } from "../core/sample/expression.ts";
+import { createSample } from "../core/sample/sample.ts";
+import { copyValue, VariableNames } from "../core/sample/variable.ts";
 import type { World } from "../core/sample/world.ts";
 import {
   createProxyState,
@@ -37,6 +53,7 @@ import { Dispatcher } from "./dispatcher.ts";
 import type { LogSink } from "./log-sink.ts";
 import type {
   BackendRuntime,
+  ErrorPage,
   FrontendRuntime,
   ProxyRuntime,
   RetryOn,
@@ -120,7 +137,7 @@ export function buildRuntime(
   proxies: readonly NumberedProxy[],
   world: World,
   plane: DataPlane,
-  sinkFor: (target: LogTarget) => LogSink,
+  sinkFor: SinkFor,
 ): Diagnostics {
   const diagnostics = new Diagnostics();
   const byName = new Map<string, number>();
@@ -128,15 +145,18 @@ export function buildRuntime(
     if (backend !== undefined) byName.set(proxy.name, index);
   });
   for (const [index, numbered] of proxies.entries()) {
-    const builder = new ProxyBuilder(numbered, index, world, plane, diagnostics, byName);
+    const builder = new ProxyBuilder(numbered, index, world, plane, diagnostics, byName, config);
     plane.proxies.push(builder.build(sinkFor));
     numbered.backend?.servers.forEach((server, at) => {
       plane.addresses.set(index, at, server.address);
     });
   }
-  void config;
+  setProcessVariables(config, world, plane, diagnostics);
   return diagnostics;
 }
+
+/** The sink of a target, for lines of a proxy with that `log-tag`. */
+export type SinkFor = (target: LogTarget, tag?: string) => LogSink;
 
 class ProxyBuilder {
   readonly #numbered: NumberedProxy;
@@ -146,6 +166,8 @@ class ProxyBuilder {
   readonly #byName: ReadonlyMap<string, number>;
   readonly #context: CompileContext;
   readonly #state: ProxyState;
+  readonly #config: Config;
+  readonly #speller: HeaderSpeller | undefined;
 
   constructor(
     numbered: NumberedProxy,
@@ -154,7 +176,10 @@ class ProxyBuilder {
     plane: DataPlane,
     diagnostics: Diagnostics,
     byName: ReadonlyMap<string, number>,
+    config: Config,
   ) {
+    this.#config = config;
+    this.#speller = headerSpeller(config.global.headerCase);
     this.#numbered = numbered;
     this.#index = index;
     this.#world = world;
@@ -179,10 +204,11 @@ class ProxyBuilder {
       at: AT_REQUEST,
       iterates: false,
       place: "",
+      errorPage: (section, status) => sectionPage(config, section, status),
     };
   }
 
-  build(sinkFor: (target: LogTarget) => LogSink): ProxyRuntime {
+  build(sinkFor: SinkFor): ProxyRuntime {
     const { proxy, frontend, backend } = this.#numbered;
     const { statistics } = this.#plane;
     for (const acl of proxy.acls) {
@@ -201,16 +227,27 @@ class ProxyBuilder {
       frontend: front,
       backend: backend === undefined ? undefined : this.#backend(backend),
       rules: {
-        connection: compiled("tcp-request connection"),
+        connection: rulesOf(
+          frontend !== undefined && this.#config.global.rejectPrivilegedPorts
+            ? privilegedPorts(proxy.at)
+            : undefined,
+          compiled("tcp-request connection"),
+        ),
         session: compiled("tcp-request session"),
         content: compiled("tcp-request content"),
-        request: compiled("http-request"),
+        request: rulesOf(
+          restrictedNames(proxy.options.restrictRequestHeaderNames, proxy.at),
+          compiled("http-request"),
+        ),
         redirect: compileRedirects(rules.redirect, this.#context),
-        response: compiled("http-response"),
+        response: [
+          ...compiled("http-response"),
+          ...(backend?.options.on.has("checkcache") ? [cacheableCookie(proxy.at)] : []),
+        ],
         afterResponse: compiled("http-after-response"),
         responseContent: compiled("tcp-response content"),
       },
-      errorPages: errorPages(proxy),
+      errorPages: this.#errorPages(proxy),
       timeouts: timeouts(proxy.timeouts),
       frontendRow: statistics.layout.frontend[this.#index] as number,
       backendRow: statistics.layout.backend[this.#index] as number,
@@ -224,7 +261,7 @@ class ProxyBuilder {
     };
   }
 
-  #frontend(frontend: Frontend, sinkFor: (target: LogTarget) => LogSink): FrontendRuntime {
+  #frontend(frontend: Frontend, sinkFor: SinkFor): FrontendRuntime {
     const { options } = frontend;
     const has = (name: string) => options.on.has(name);
     const captures = this.#captures(frontend);
@@ -243,14 +280,15 @@ class ProxyBuilder {
       captureRequest: captures.request,
       captureResponse: captures.response,
       addFields: allOf([
-        addressFields(options),
+        this.#addressFields(options),
         frontend.uniqueIdHeader === undefined
           ? undefined
           : bytesField(frontend.uniqueIdHeader, (transaction) =>
               uniqueIdOf(transaction, this.#world),
             ),
       ]),
-      keepaliveClients: has("clitcpka") || has("tcpka"),
+      keepaliveClients: has("clitcpka") || has("tcpka") ? keepalive(options.clitcpka) : undefined,
+      spellHeaders: has("h1-case-adjust-bogus-client") ? this.#speller : undefined,
       noLinger: has("nolinger"),
       dropsTrailers: has("http-drop-response-trailers"),
     };
@@ -285,7 +323,7 @@ class ProxyBuilder {
     };
   }
 
-  #log(frontend: Frontend, sinkFor: (target: LogTarget) => LogSink) {
+  #log(frontend: Frontend, sinkFor: SinkFor) {
     if (frontend.logTargets.length === 0) return undefined;
     const context = placed(this.#context, AT_LOG, "log-format");
     const { logFormat } = frontend;
@@ -307,10 +345,52 @@ class ProxyBuilder {
         errorLogFormat === undefined
           ? undefined
           : compileLogFormat(errorLogFormat, context, LOG_LINE),
-      sinks: frontend.logTargets.map(sinkFor),
+      sinks: frontend.logTargets.map((target) => sinkFor(target, frontend.logTag)),
       dontLogNormal: options.on.has("dontlog-normal"),
       separateErrors: options.on.has("log-separate-errors"),
     });
+  }
+
+  /** `option forwardfor`, `originalto` and `forwarded`. */
+  #addressFields(options: ProxySection["options"]) {
+    return allOf([
+      options.forwardfor === undefined ? undefined : forwardedFor(options.forwardfor),
+      options.originalto === undefined ? undefined : originalTo(options.originalto),
+      options.forwarded === undefined ? undefined : forwarded(options.forwarded, this.#context),
+    ]);
+  }
+
+  #errorPages(proxy: ProxySection): ReadonlyMap<number, ErrorPage> {
+    const pages = new Map<number, ErrorPage>();
+    for (const [status, page] of proxy.errorPages) {
+      const made = this.#errorPage(page, status);
+      if (made !== undefined) pages.set(status, made);
+    }
+    return pages;
+  }
+
+  #errorPage(page: ConfiguredPage, status: number): ErrorPage | undefined {
+    switch (page.kind) {
+      case "file":
+        return () => page.bytes;
+      case "section": {
+        const bytes = sectionPage(this.#config, page.name, status);
+        return bytes === undefined ? undefined : () => bytes;
+      }
+      case "redirect": {
+        const text = `HTTP/1.1 ${page.status} ${page.status === 302 ? "Found" : "See Other"}\r\ncache-control: no-cache\r\ncontent-length: 0\r\nlocation: ${page.location}\r\n\r\n`;
+        const bytes = asciiBytes(text);
+        return () => bytes;
+      }
+      case "reply": {
+        const context = placed(this.#context, AT_LOG, "http-error");
+        const reply = compileReply(page.arguments, status, "http-error", context);
+        if (reply === undefined) return undefined;
+        return (transaction) => reply.make(transaction).message ?? standardReply(status);
+      }
+      default:
+        return undefined;
+    }
   }
 
   #backend(backend: Backend): BackendRuntime {
@@ -338,7 +418,9 @@ class ProxyBuilder {
       dispatcher,
       persist: persistence.request,
       persistResponse: persistence.response,
-      addFields: addressFields(options),
+      addFields: this.#addressFields(options),
+      keepaliveServers: has("srvtcpka") || has("tcpka") ? keepalive(options.srvtcpka) : undefined,
+      spellHeaders: has("h1-case-adjust-bogus-server") ? this.#speller : undefined,
       nameServer:
         sendName === undefined ? undefined : bytesField(sendName, ({ server }) => names[server]),
       pools: backend.servers.map(({ pool }) => new ServerPool(pool.maxIdle, pool.maxReuse)),
@@ -362,24 +444,62 @@ class ProxyBuilder {
 /** Of a backend whose `balance` was refused: the start is refused as well. */
 const NOTHING: Balance = { choose: () => NONE };
 
-/** `option forwardfor` and `originalto`. */
-function addressFields(options: ProxySection["options"]) {
-  return allOf([
-    options.forwardfor === undefined ? undefined : forwardedFor(options.forwardfor),
-    options.originalto === undefined ? undefined : originalTo(options.originalto),
-  ]);
+/** A rule that an option makes, before those that are written. */
+function rulesOf(own: Rule | undefined, rules: readonly Rule[]): readonly Rule[] {
+  return own === undefined ? rules : [own, ...rules];
 }
 
-function errorPages(proxy: ProxySection): ReadonlyMap<number, Uint8Array> {
-  const pages = new Map<number, Uint8Array>();
-  for (const [status, page] of proxy.errorPages) {
-    if (page.kind === "file") pages.set(status, page.bytes);
-    else if (page.kind === "redirect") {
-      const text = `HTTP/1.1 ${page.status} ${page.status === 302 ? "Found" : "See Other"}\r\ncache-control: no-cache\r\ncontent-length: 0\r\nlocation: ${page.location}\r\n\r\n`;
-      pages.set(status, asciiBytes(text));
+function sectionPage(
+  { httpErrors }: Config,
+  section: string,
+  status: number,
+): Uint8Array | undefined {
+  const page = httpErrors.get(section)?.pages.get(status);
+  return page?.kind === "file" ? page.bytes : undefined;
+}
+
+/** Timers of `…tcpka-idle`, `-intvl`, `-cnt`, in the seconds of the system. */
+function keepalive({ idle, interval, count }: ProxySection["options"]["clitcpka"]) {
+  return {
+    ...(idle === undefined ? {} : { idle: Math.ceil(idle / 1_000_000) }),
+    ...(interval === undefined ? {} : { interval: Math.ceil(interval / 1_000_000) }),
+    ...(count === undefined ? {} : { count }),
+  };
+}
+
+/** `set-var proc.…` of the global section: every thread has its own, as a start leaves them. */
+function setProcessVariables(
+  { global }: Config,
+  world: World,
+  plane: DataPlane,
+  diagnostics: Diagnostics,
+): void {
+  if (global.processVariables.length === 0) return;
+  const context: CompileContext = {
+    world,
+    diagnostics,
+    proxy: undefined,
+    at: AT_CONFIG,
+    iterates: false,
+    place: "the global section",
+  };
+  const transaction = plane.takeTransaction();
+  const sample = createSample();
+  for (const { at, name, expression, format } of global.processVariables) {
+    const variable = world.variables.variable(name);
+    if (variable === undefined) continue;
+    if (format) {
+      const template = compileLogFormat({ text: expression, at }, context, PLAIN_TEXT);
+      if (template === undefined) continue;
+      const bytes = writeToBytes(template, transaction, world).slice();
+      world.variables.setProcess(variable, { type: "str", bytes });
+      continue;
     }
+    const words = expression.split(" ").map((text) => ({ text, at }));
+    const found = parseExpression(words, 0, context)?.expression.evaluate(transaction, sample);
+    if (found === true) world.variables.setProcess(variable, copyValue(sample));
   }
-  return pages;
+  plane.giveTransaction(transaction);
 }
 
 function timeouts(given: Timeouts): RuntimeTimeouts {

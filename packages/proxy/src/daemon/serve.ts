@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { availableParallelism, hostname } from "node:os";
+import { hostname } from "node:os";
 import { micros } from "@ha/base";
 import type { ProxyWord } from "@ha/base/pair-line";
 import { adoptDescriptor, type Executor, raiseDescriptorLimit } from "@ha/linux/ring";
@@ -28,6 +28,7 @@ import { sharedStateOf } from "./runtime-build.ts";
 import { StartReport, writeAll } from "./start-report.ts";
 import { openRuntimeApi } from "./stats/open-runtime-api.ts";
 import { descriptorLimit, type ProcessFacts, type StatsShare } from "./stats/stats-view.ts";
+import { threadCount } from "./thread-count.ts";
 import { ThreadGroup } from "./thread-group.ts";
 import { createWorker, statisticsBytes, type Worker } from "./worker.ts";
 
@@ -99,7 +100,8 @@ export async function serve(command: CommandLine): Promise<void> {
     onFrontend: () => speaker?.frontendChanged(),
   });
   const say = pairLine === undefined ? master?.pair : (word: ProxyWord) => line?.say(word);
-  speaker = say === undefined ? undefined : new PairSpeaker({ ...serving, say, control: api.control });
+  speaker =
+    say === undefined ? undefined : new PairSpeaker({ ...serving, say, control: api.control });
   const line = openPairLine(pairLine, speaker, api.control);
   speaker?.start();
   handleOperatorSignals(api.control, serving.worker, report);
@@ -219,7 +221,7 @@ async function startThreads(
     report.say(severity === "error" ? "ALERT" : "WARNING", `config : ${place}${text}`);
   }
   if (worker.diagnostics.hasErrors) return undefined;
-  for (const { frontend, bind, fd } of sockets) worker.listen(frontend, bind, fd);
+  for (const socket of sockets) worker.listen(socket);
   const shared = sharedStateOf(worker.world);
   const { proxies } = worker.world;
   const share: StatsShare = {
@@ -310,9 +312,4 @@ export function executorFor(command: CommandLine): Executor | "auto" {
   const forced = process.env["LBPROXY_EXECUTOR"];
   if (forced === "epoll" || forced === "io_uring") return forced;
   return command.without.has("epoll") ? "io_uring" : "auto";
-}
-
-/** `nbthread`: the given number, or one for each CPU we may use. */
-export function threadCount(config: Config): number {
-  return config.global.nbthread ?? availableParallelism();
 }

@@ -5,12 +5,17 @@ import { bytesOf, configText } from "./config-text.ts";
 
 /** Messages of start-up in HAProxy's form: `[ALERT]    (PID) : text`, after two lines that say who speaks. */
 export class StartReport {
-  readonly #quiet: boolean;
+  #quiet: boolean;
   readonly #lines: string[] = [];
   #introduced = false;
 
   constructor(quiet: boolean) {
     this.#quiet = quiet;
+  }
+
+  /** From here on nothing is shown: `quiet`. */
+  silence(): void {
+    this.#quiet = true;
   }
 
   /** All lines so far, for `show startup-logs`. */

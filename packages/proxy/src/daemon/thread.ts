@@ -12,7 +12,7 @@ const start = workerData as ThreadStart;
 const { config } = await loadConfiguration(start.command, start.files);
 if (config === undefined) throw new Error("the configuration is refused in a thread only");
 const worker = createWorker({ ...start, config });
-for (const { frontend, bind, fd } of start.sockets) worker.listen(frontend, bind, fd);
+for (const socket of start.sockets) worker.listen(socket);
 
 const report = (what: ThreadReport): void => parentPort?.postMessage(what);
 worker.plane.traffic = wordingObserver(observedLayers(worker.world), (traffic) =>

@@ -5,6 +5,7 @@ import type { LogTarget } from "../core/config/section-model.ts";
 import { DEFAULT_MAX_FIELDS } from "../core/http/head.ts";
 import type { World } from "../core/sample/world.ts";
 import { Statistics } from "../core/statistics.ts";
+import { type BoundSocket, servesSocket } from "./bind-sockets.ts";
 import { messageRoom } from "./connection.ts";
 import { DataPlane } from "./data-plane.ts";
 import { Listener } from "./listener.ts";
@@ -15,9 +16,11 @@ import {
   createWorld,
   numberProxies,
   type SharedState,
+  type SinkFor,
   statisticsLayout,
 } from "./runtime-build.ts";
 import { addressRoom } from "./server-address.ts";
+import { threadCount } from "./thread-count.ts";
 
 /** Gathered sends under way at once; beyond it parts go one by one. */
 const MESSAGES = 2_048;
@@ -44,9 +47,9 @@ export interface Worker {
   readonly rings: ReadonlyMap<string, LogRing>;
   readonly diagnostics: Diagnostics;
   /** The sink of a log target, opened. Shared between frontends with the same line. */
-  sinkFor(target: LogTarget): LogSink;
-  /** Adds a listening socket to a frontend. Accepting begins with its `start`. */
-  listen(frontend: number, bind: number, fd: number): Listener;
+  sinkFor: SinkFor;
+  /** Adds a listening socket to a frontend. Accepting begins with its `start`, where this thread serves it. */
+  listen(socket: BoundSocket): Listener;
   /** Begins to accept on every listener, and to run. */
   start(): void;
   /** Accepts no more; ends idle clients. `isDrained` tells when all others have ended. */
@@ -101,22 +104,27 @@ export function createWorker(options: WorkerOptions): Worker {
     },
     options.shared,
   );
-  const sinks = new Map<LogTarget, LogSink>();
-  const sinkFor = (target: LogTarget): LogSink => {
-    const known = sinks.get(target);
+  const sinks = new Map<string, LogSink>();
+  const targets: LogTarget[] = [];
+  const sinkFor: SinkFor = (target, ownTag) => {
+    const tag = ownTag ?? config.global.logTag ?? "haproxy";
+    let number = targets.indexOf(target);
+    if (number < 0) number = targets.push(target) - 1;
+    const key = `${number} ${tag}`;
+    const known = sinks.get(key);
     if (known !== undefined) return known;
     const { destination } = target;
     const sink = new LogSink(
       target,
       {
-        tag: config.global.logTag ?? "haproxy",
+        tag,
         pid: process.pid,
         hostname: hostnameOf(config, world.ports.hostname),
       },
       destination.kind === "ring" ? rings.get(destination.name) : undefined,
     );
     sink.open();
-    sinks.set(target, sink);
+    sinks.set(key, sink);
     return sink;
   };
   const diagnostics = buildRuntime(config, proxies, world, plane, sinkFor);
@@ -135,12 +143,15 @@ export function createWorker(options: WorkerOptions): Worker {
     diagnostics,
     pair,
     sinkFor,
-    listen: (frontend, number, fd) => {
+    listen: (socket) => {
+      const { frontend, bind: number, fd } = socket;
       const runtime = plane.proxies[frontend];
       const bind = runtime?.frontend?.config.binds[number];
       if (runtime === undefined || bind === undefined)
         throw new Error(`no bind ${frontend}/${number}`);
-      return new Listener(plane, runtime, bind, { fd, number, all: listeners }, limits);
+      const listener = new Listener(plane, runtime, bind, { fd, number, all: listeners }, limits);
+      if (!servesSocket(socket, bind, options.thread, threadCount(config))) listener.stop();
+      return listener;
     },
     start: () => {
       startPurging(plane);

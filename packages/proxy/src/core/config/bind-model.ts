@@ -10,7 +10,6 @@ export interface Bind {
   readonly address: SocketAddress;
   readonly name: string | undefined;
   readonly id: number;
-  readonly guid: string | undefined;
   readonly tls: TlsListener | undefined;
   /** `proto`: undefined is chosen by ALPN and the client's first bytes. */
   readonly protocol: string | undefined;
@@ -30,14 +29,7 @@ export interface Bind {
   readonly mss: number | undefined;
   readonly userTimeout: Micros | undefined;
   readonly congestionControl: string | undefined;
-  readonly md5Signature: string | undefined;
   readonly mptcp: boolean;
-  readonly keepalive: {
-    readonly idle?: Micros;
-    readonly interval?: Micros;
-    readonly count?: number;
-  };
-  readonly nice: number;
   /** Rights of a unix socket's file, with `unix-bind` applied. */
   readonly unix: {
     readonly mode: number | undefined;
@@ -49,9 +41,13 @@ export interface Bind {
   readonly severityOutput: "none" | "number" | "string";
   readonly exposeFdListeners: boolean;
   /** 1-based thread sets; empty means all. */
-  readonly threads: readonly { readonly first: number; readonly last: number }[];
+  readonly threads: readonly {
+    readonly first: number;
+    readonly last: number;
+    /** 2 takes every other one. */
+    readonly step: number;
+  }[];
   /** How many sockets share the address by SO_REUSEPORT; `by-thread` and `by-group` are resolved at start. */
   readonly shards: number | "by-thread" | "by-group";
   readonly idlePing: Micros | undefined;
-  readonly label: string | undefined;
 }

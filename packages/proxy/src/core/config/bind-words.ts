@@ -66,6 +66,7 @@ const plainWords: readonly BindWord[] = [
         ? undefined
         : `'accept-netscaler-cip' : invalid number '${v}'`;
     },
+    "later",
   ),
   valued("backlog", "<number>", "missing value", "Connections waiting in the kernel.", (b, v) => {
     b.backlog = parseWhole(v) ?? 0;
@@ -109,9 +110,14 @@ const plainWords: readonly BindWord[] = [
       return undefined;
     },
   ),
-  valued("guid-prefix", "<text>", "missing value", "Prefix of the listeners' guids.", (b, v) => {
-    b.guid = v;
-  }),
+  valued(
+    "guid-prefix",
+    "<text>",
+    "missing value",
+    "Prefix of the listeners' guids, which nothing here reads.",
+    () => {},
+    "tuning",
+  ),
   valued("id", "<number>", "expects an integer argument", "Number of the listener.", (b, v) => {
     const id = parseWhole(v);
     if (id === undefined) return `'id' : expects an integer argument, found '${v}'`;
@@ -135,9 +141,7 @@ const plainWords: readonly BindWord[] = [
   valued("interface", "<name>", "missing interface name", "Only what comes in there.", (b, v) => {
     b.interface = v;
   }),
-  valued("label", "<text>", "missing label", "Label of the listener.", (b, v) => {
-    b.label = v;
-  }),
+  valued("label", "<text>", "missing label", "Label of the listener.", () => {}, "ignored"),
   valued(
     "level",
     "<level>",
@@ -206,15 +210,14 @@ const plainWords: readonly BindWord[] = [
     (b, v) => {
       b.namespace = v;
     },
+    "later",
   ),
   valued(
     "nice",
     "<number>",
     "missing value",
     "Priority of its connections among others.",
-    (b, v) => {
-      b.nice = Math.max(-1024, Math.min(1024, parseWhole(v) ?? 0));
-    },
+    () => {},
     "tuning",
   ),
   valued(
@@ -260,9 +263,8 @@ const plainWords: readonly BindWord[] = [
     "<password>",
     "missing password",
     "TCP MD5 signatures (RFC 2385).",
-    (b, v) => {
-      b.md5Signature = v;
-    },
+    () => {},
+    "later",
   ),
   valued("tcp-ss", "<0|1>", "missing value", "Saves the SYN.", () => {}, "tuning"),
   valued("tcp-ut", "<time>", "missing TCP User Timeout value", "TCP user timeout.", (b, v) => {
@@ -280,16 +282,16 @@ const plainWords: readonly BindWord[] = [
     "thread",
     "[<group>/]<set>",
     "missing value",
-    "Threads that serve this listener.",
+    "Threads that serve this listener; all where none of them runs.",
     (b, v) => {
       for (const part of v.split(",")) {
-        const match = /^(?:\d+\/)?(?:(\d+)(?:-(\d+)?)?|all|odd|even)$/.exec(part);
+        const match = /^(?:\d+\/)?(?:(\d+)(?:-(\d+)?)?|(all|odd|even))$/.exec(part);
         if (match === null) return `'${v}' : '${part}' is not a valid number/range.`;
-        if (match[1] === undefined) continue;
-        const first = Number(match[1]);
-        const last =
-          match[2] === undefined ? (part.endsWith("-") ? MAX_THREADS : first) : Number(match[2]);
-        b.threads.push({ first, last });
+        const [, from, to, word] = match;
+        const first = word === undefined ? Number(from) : word === "even" ? 2 : 1;
+        const isOpen = word !== undefined || part.endsWith("-");
+        const last = isOpen ? MAX_THREADS : Number(to ?? from);
+        b.threads.push({ first, last, step: word === "odd" || word === "even" ? 2 : 1 });
       }
       return undefined;
     },

@@ -2,6 +2,7 @@ import { type AddressRules, parseSocketAddress } from "./address.ts";
 import type { Bind } from "./bind-model.ts";
 import { type BindDraft, bindWordByName, bindWords } from "./bind-words.ts";
 import type { GlobalDraft } from "./draft.ts";
+import { warnIgnored } from "./keyword.ts";
 import { MAX_BIND_ADDRESSES } from "./limits.ts";
 import { didYouMean, type Line } from "./line.ts";
 import type { SocketAddress } from "./model.ts";
@@ -118,6 +119,7 @@ function readWords(line: Line, reading: Reading, place: BindPlace, draft: BindDr
       line.alert(`${place.label} : '${name}' : QUIC is not served by lbproxy.`);
       good = false;
     }
+    warnIgnored(word, line, " on a bind line");
     if (word.status === "later") {
       reading.draft.later.push({ at: line.at, feature: `'${name}' on a bind line` });
     }
@@ -195,7 +197,6 @@ function emptyBind(line: Line, { unixBind, tls }: GlobalDraft, text: string): Bi
     address: { kind: "unix", path: "", protocol: "stream" },
     name: undefined,
     id: 0,
-    guid: undefined,
     tls: undefined,
     protocol: undefined,
     acceptProxy: false,
@@ -212,10 +213,7 @@ function emptyBind(line: Line, { unixBind, tls }: GlobalDraft, text: string): Bi
     mss: undefined,
     userTimeout: undefined,
     congestionControl: undefined,
-    md5Signature: undefined,
     mptcp: text.startsWith("mptcp"),
-    keepalive: {},
-    nice: 0,
     unix: { mode: unixBind.mode, uid: unixBind.uid, gid: unixBind.gid },
     level: "operator",
     severityOutput: "none",
@@ -223,7 +221,6 @@ function emptyBind(line: Line, { unixBind, tls }: GlobalDraft, text: string): Bi
     threads: [],
     shards: 1,
     idlePing: undefined,
-    label: undefined,
     settings: {
       minVersion: defaults.minVersion,
       maxVersion: defaults.maxVersion,

@@ -46,7 +46,7 @@ export function flag(
 export function toggle(
   name: string,
   words: Words,
-  set: (global: GlobalDraft, on: boolean) => void,
+  set: (global: GlobalDraft, on: boolean) => void = () => {},
 ): GlobalKeyword {
   return entry(name, `[no] ${name}`, words, (line, reading, negated) => {
     if (line.atMost(0)) set(reading.draft.global, !negated);
@@ -152,6 +152,11 @@ export function warnTrailing(line: Line, word: string, trailing: string): void {
 /** Known, checked for nothing, without effect here. */
 export function tuning(name: string, syntax: string, doc: string, source = SOURCE): GlobalKeyword {
   return entry(name, `${name} ${syntax}`.trim(), { doc, source, status: "tuning" }, () => {});
+}
+
+/** Known, checked for nothing, and warned about: more than tuning, and not done here. */
+export function ignored(name: string, syntax: string, doc: string, source = SOURCE): GlobalKeyword {
+  return entry(name, `${name} ${syntax}`.trim(), { doc, source, status: "ignored" }, () => {});
 }
 
 /** Refused in plain words: `what` says what is not served. */

@@ -1,6 +1,7 @@
 import {
   flag,
   type GlobalKeyword,
+  ignored,
   keyword,
   notServed,
   number,
@@ -24,9 +25,6 @@ const FLAG_DOCS: Readonly<Record<string, string>> = {
   nokqueue: "Poller choice of another system.",
   nosplice: "Splicing off; as -dS.",
   nogetaddrinfo: "Resolver choice; as -dG.",
-  quiet: "As -q.",
-  "zero-warning": "Warnings are errors; as -dW.",
-  debug: "As -d.",
   "expose-experimental-directives": "Experimental keywords of HAProxy need it; here none does.",
   "expose-deprecated-directives": "Deprecated keywords of HAProxy need it; here none does.",
 };
@@ -133,12 +131,20 @@ export const globalKeywords: readonly GlobalKeyword[] = [
   number("maxsessrate", { doc: "New sessions a second.", source: "§3.2" }, (g, v) => {
     g.maxsessrate = v;
   }),
-  number("maxsslconn", { doc: "Concurrent TLS connections.", source: "§3.2" }, (g, v) => {
-    g.maxsslconn = v;
-  }),
-  number("maxsslrate", { doc: "TLS handshakes a second.", source: "§3.2" }, (g, v) => {
-    g.maxsslrate = v;
-  }),
+  number(
+    "maxsslconn",
+    { doc: "Concurrent TLS connections.", source: "§3.2", status: "ignored" },
+    (g, v) => {
+      g.maxsslconn = v;
+    },
+  ),
+  number(
+    "maxsslrate",
+    { doc: "TLS handshakes a second.", source: "§3.2", status: "ignored" },
+    (g, v) => {
+      g.maxsslrate = v;
+    },
+  ),
   number(
     "maxcomprate",
     { doc: "Kilobytes a second put through compression.", source: "§3.2", status: "later" },
@@ -180,11 +186,17 @@ export const globalKeywords: readonly GlobalKeyword[] = [
   keyword(
     "localpeer",
     "localpeer <name>",
-    { doc: "Name of this process among peers; -L by file.", default: "the host's name" },
+    {
+      doc: "Name of this process among peers, and HAPROXY_LOCALPEER.",
+      default: "the host's name",
+    },
     (line, r) => {
       if (!line.atMost(1)) return;
       if (line.text(1) === "") line.alert("'localpeer' expects a name as an argument.");
-      else r.draft.global.localpeer = line.text(1);
+      else {
+        r.draft.global.localpeer = line.text(1);
+        r.environment.set("HAPROXY_LOCALPEER", line.text(1));
+      }
     },
   ),
   keyword(
@@ -302,11 +314,13 @@ export const globalKeywords: readonly GlobalKeyword[] = [
       g.insecureForkWanted = on;
     },
   ),
-  flag("insecure-setuid-wanted", { doc: "Permits programs that gain privileges." }, (g) => {
-    g.insecureSetuidWanted = true;
+  flag("insecure-setuid-wanted", {
+    doc: "Permits programs that gain privileges: nothing here takes that from them.",
+    status: "tuning",
   }),
-  toggle("set-dumpable", { doc: "Permits core dumps after the change of user." }, (g, on) => {
-    g.setDumpable = on;
+  toggle("set-dumpable", {
+    doc: "Permits core dumps after the change of user.",
+    status: "ignored",
   }),
   toggle(
     "strict-limits",
@@ -332,16 +346,9 @@ export const globalKeywords: readonly GlobalKeyword[] = [
     "no-memory-trimming",
     "no-quic",
     "limited-quic",
-    "quiet",
-    "zero-warning",
-    "debug",
     "expose-experimental-directives",
     "expose-deprecated-directives",
-    "pp2-never-send-local",
     "prealloc-fd",
-    "h1-accept-payload-with-any-method",
-    "h1-do-not-close-on-insecure-transfer-encoding",
-    "h2-workaround-bogus-websocket-clients",
   ].map((name) =>
     flag(name, {
       doc: FLAG_DOCS[name] ?? "Without effect here.",
@@ -349,6 +356,17 @@ export const globalKeywords: readonly GlobalKeyword[] = [
       source: "§3.2",
     }),
   ),
+  flag("quiet", { doc: "As -q.", source: "§3.3" }, (g) => {
+    g.quiet = true;
+  }),
+  flag("zero-warning", { doc: "Warnings are errors; as -dW.", source: "§3.3" }, (g) => {
+    g.zeroWarning = true;
+  }),
+  ignored("debug", "", "Shows all that is exchanged; as -d.", "§3.3"),
+  ignored("pp2-never-send-local", "", "PROXY version 2 in checks says PROXY, not LOCAL."),
+  ignored("h1-accept-payload-with-any-method", "", "Takes bodies of GET, HEAD and DELETE."),
+  ignored("h1-do-not-close-on-insecure-transfer-encoding", "", "Keeps such connections open."),
+  ignored("h2-workaround-bogus-websocket-clients", "", "Does not offer websockets over HTTP/2."),
   keyword(
     "cpu-map",
     "cpu-map [auto:]<threads> <cpus>…",
@@ -369,24 +387,34 @@ export const globalKeywords: readonly GlobalKeyword[] = [
   tuning("cpu-affinity", "<affinity>", "How threads are bound to CPUs."),
   tuning("thread-groups", "<number>", "Groups of threads."),
   tuning("thread-group", "<group> [<threads>…]", "Which threads are in a group."),
-  tuning("thread-hard-limit", "<number>", "Most threads."),
+  number("thread-hard-limit", { doc: "Most threads that are started of themselves." }, (g, v) => {
+    g.threadHardLimit = v;
+  }),
   tuning("max-threads-per-group", "<number>", "Threads of a group."),
-  tuning("mworker-max-reloads", "<number>", "Reloads a worker may survive."),
+  number("mworker-max-reloads", { doc: "Reloads that a worker may survive." }, (g, v) => {
+    g.maxReloads = v;
+  }),
   tuning("profiling.tasks", "{ auto | on | off }", "Profiling.", "§3.2"),
   tuning("profiling.memory", "{ on | off }", "Profiling.", "§3.2"),
   tuning("force-cfg-parser-pause", "<time>", "For tests of HAProxy itself."),
   tuning("warn-blocked-traffic-after", "<time>", "Warns when a thread does not turn."),
-  tuning("anonkey", "<key>", "Key of anonymised dumps."),
-  tuning("setcap", "<capabilities>", "Capabilities kept after the change of user."),
-  tuning(
+  ignored("anonkey", "<key>", "Key of anonymised dumps."),
+  ignored("setcap", "<capabilities>", "Capabilities kept after the change of user."),
+  keyword(
     "harden.reject-privileged-ports.tcp",
-    "{ on | off }",
-    "Refuses clients from ports below 1024.",
+    "harden.reject-privileged-ports.tcp { on | off }",
+    { doc: "Refuses clients from ports below 1024.", default: "off" },
+    (line, r) => {
+      const word = line.text(1);
+      if (word !== "on" && word !== "off") {
+        line.alert(`'${line.name}' expects either 'on' or 'off' but got '${word}'.`);
+      } else if (line.atMost(1)) r.draft.global.rejectPrivilegedPorts = word === "on";
+    },
   ),
   tuning("harden.reject-privileged-ports.quic", "{ on | off }", "QUIC is not served."),
-  tuning("dns-accept-family", "<families>", "Families of addresses taken from DNS."),
-  tuning("shm-stats-file", "<path>", "Counters shared by processes."),
-  tuning("shm-stats-file-max-objects", "<number>", "Counters shared by processes."),
+  ignored("dns-accept-family", "<families>", "Families of addresses taken from DNS."),
+  ignored("shm-stats-file", "<path>", "Counters shared by processes."),
+  ignored("shm-stats-file-max-objects", "<number>", "Counters shared by processes."),
   tuning("cluster-secret", "<secret>", "Secret of a cluster (QUIC)."),
   tuning("httpclient.resolvers.disabled", "<on|off>", "HAProxy's own HTTP client (Lua, OCSP)."),
   tuning("httpclient.resolvers.id", "<name>", "HAProxy's own HTTP client."),

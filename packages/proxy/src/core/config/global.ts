@@ -5,7 +5,7 @@ import type { GlobalKeyword } from "./global-keyword.ts";
 import { globalKeywords } from "./global-keywords.ts";
 import { globalStatsKeywords, readGlobalStats } from "./global-stats.ts";
 import { globalTlsKeywords } from "./global-tls.ts";
-import { indexByName } from "./keyword.ts";
+import { indexByName, warnIgnored } from "./keyword.ts";
 import { didYouMean, type Line } from "./line.ts";
 import type { Reading } from "./reading.ts";
 import { readTuning, tuningKeywords } from "./tuning.ts";
@@ -41,6 +41,7 @@ export function readGlobalLine(line: Line, reading: Reading, negated: boolean): 
   }
   const keyword = byName.get(line.name);
   if (keyword !== undefined) {
+    if (!negated) warnIgnored(keyword, line);
     keyword.read(line, reading, negated);
     return;
   }
@@ -113,8 +114,11 @@ export function emptyGlobal(environment: ReadonlyMap<string, string>): GlobalDra
     maxSpreadChecks: undefined,
     externalCheck: false,
     insecureForkWanted: false,
-    insecureSetuidWanted: false,
-    setDumpable: false,
+    threadHardLimit: undefined,
+    maxReloads: undefined,
+    rejectPrivilegedPorts: false,
+    quiet: false,
+    zeroWarning: false,
     strictLimits: true,
     caBase: undefined,
     crtBase: undefined,

@@ -71,6 +71,7 @@ export interface Global {
   readonly maxzlibmem: number;
   readonly node: string | undefined;
   readonly description: string | undefined;
+  /** Known to the check of `peers` sections alone: they are not served yet. */
   readonly localpeer: string | undefined;
   readonly logTargets: readonly LogTarget[];
   /** Undefined: "haproxy". */
@@ -95,8 +96,14 @@ export interface Global {
   readonly maxSpreadChecks: Micros | undefined;
   readonly externalCheck: boolean;
   readonly insecureForkWanted: boolean;
-  readonly insecureSetuidWanted: boolean;
-  readonly setDumpable: boolean;
+  /** Most threads where `nbthread` does not stand. */
+  readonly threadHardLimit: number | undefined;
+  /** Reloads that an old worker may survive before it is ended. */
+  readonly maxReloads: number | undefined;
+  readonly rejectPrivilegedPorts: boolean;
+  /** As `-q` and `-dW`. */
+  readonly quiet: boolean;
+  readonly zeroWarning: boolean;
   readonly strictLimits: boolean;
   readonly caBase: string | undefined;
   readonly crtBase: string | undefined;

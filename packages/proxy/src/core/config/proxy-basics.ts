@@ -178,10 +178,13 @@ export const basicKeywords: readonly ProxyKeyword[] = [
   keyword(
     "guid",
     "guid <text>",
-    { doc: "A name that stays the same over reloads.", inDefaults: "no" },
-    (line, proxy) => {
+    {
+      doc: "A name that stays the same over reloads, which nothing here reads.",
+      inDefaults: "no",
+      status: "tuning",
+    },
+    (line) => {
       if (line.text(1) === "") line.alert("'guid' expects an argument.");
-      else proxy.guid = line.text(1);
     },
   ),
   keyword(

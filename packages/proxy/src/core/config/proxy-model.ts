@@ -11,7 +11,6 @@ export interface Proxy {
   readonly kind: "frontend" | "backend" | "listen";
   /** The `id`, or the next free number over all proxies, from 1 (from 2 beside stats sockets); "iid" on the stats page. */
   readonly id: number;
-  readonly guid: string | undefined;
   readonly mode: "tcp" | "http" | "log" | "spop" | "haterm";
   readonly disabled: boolean;
   readonly description: string | undefined;

@@ -1,7 +1,7 @@
 import { type Prefix, parseAddress } from "@ha/base";
 import type { ProxyDraft } from "./draft.ts";
 import type { KeywordEntry } from "./keyword.ts";
-import { indexByName } from "./keyword.ts";
+import { indexByName, warnIgnored } from "./keyword.ts";
 import { didYouMean, type Line } from "./line.ts";
 import { counts } from "./proxy-keyword.ts";
 import { setLogFormat } from "./proxy-logs.ts";
@@ -72,7 +72,7 @@ export const proxyOptions: readonly Option[] = [
   switched("allbackups", "backend", "All backup servers share the load, not the first alone."),
   switched("checkcache", "backend", "Refuses answers that are cacheable and set a cookie."),
   switched("clitcpka", "frontend", "TCP keep-alive towards clients."),
-  switched("contstats", "frontend", "Counts bytes while a transfer goes on."),
+  switched("contstats", "frontend", "Counts bytes while a transfer goes on, every five seconds."),
   switched("disable-h2-upgrade", "frontend", "No HTTP/2 from a preface in clear text."),
   switched("dontlog-normal", "frontend", "Logs no successful sessions."),
   switched("dontlognull", "frontend", "Logs no connections without data."),
@@ -98,7 +98,7 @@ export const proxyOptions: readonly Option[] = [
     "frontend",
     "No 408 and no log for connections without a request.",
   ),
-  switched("http-no-delay", "both", "No delaying of small segments."),
+  switched("http-no-delay", "both", "Small segments are never delayed here.", "tuning"),
   switched(
     "http-pretend-keepalive",
     "backend",
@@ -109,13 +109,19 @@ export const proxyOptions: readonly Option[] = [
     "http-use-proxy-header",
     "frontend",
     "Proxy-Connection instead of Connection from clients.",
+    "ignored",
   ),
   switched(
     "idle-close-on-response",
     "frontend",
     "At a soft stop idle clients are closed with their next answer.",
   ),
-  switched("independent-streams", "both", "Each direction has a timeout of its own."),
+  switched(
+    "independent-streams",
+    "both",
+    "What is sent does not put off the timeout of what is received.",
+    "ignored",
+  ),
   switched("log-health-checks", "backend", "Logs each change of a check's result."),
   switched("log-separate-errors", "frontend", "Errors are logged one level up."),
   switched("logasap", "frontend", "Logs as soon as what the format needs is known."),
@@ -319,6 +325,7 @@ export function readOption(
   }
   if (!counts(line, proxy, option.side, name)) return;
   if (option.arguments >= 0 && !line.atMost(option.arguments, `option ${name}`, 2)) return;
+  if (prefix === undefined) warnIgnored(option, line, " in 'option'");
   const negated = prefix === "no";
   if (option.read !== undefined) option.read(line, proxy, reading, negated);
   else if (prefix !== undefined) proxy.options.on.delete(option.name);

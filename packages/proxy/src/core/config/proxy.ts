@@ -1,7 +1,7 @@
 import type { Position } from "@ha/base";
 import type { ProxyDraft } from "./draft.ts";
 import { NEGATION_REFUSED } from "./global.ts";
-import { indexByName, type KeywordEntry } from "./keyword.ts";
+import { indexByName, type KeywordEntry, warnIgnored } from "./keyword.ts";
 import { didYouMean, type Line } from "./line.ts";
 import { balanceKeywords } from "./proxy-balance.ts";
 import { basicKeywords } from "./proxy-basics.ts";
@@ -85,6 +85,7 @@ export function readProxyLine(
   if (proxy.section === "defaults" && !allowedInDefaults(keyword, proxy, line)) return;
   const counting = counts(line, proxy, keyword.side, keyword.name, keyword.instead);
   if (counting || keyword.readAnyway === true) {
+    warnIgnored(keyword, line);
     keyword.read(line, proxy, reading);
   }
 }
@@ -152,7 +153,6 @@ export function emptyProxy(
     name,
     kind: section === "defaults" ? "listen" : section,
     id: 0,
-    guid: undefined,
     mode: "tcp",
     disabled: false,
     description: undefined,
@@ -254,7 +254,6 @@ export function fromDefaults(
     explicitId: false,
     ownStats: false,
     ownForwarding: false,
-    guid: undefined,
     defaultsName: defaults.name,
     // Of no use in a backend, which has it from defaults meant for frontends.
     defaultBackend: made.isFrontend || section === "defaults" ? defaults.defaultBackend : undefined,

@@ -8,6 +8,7 @@ import { serverWords } from "./server-words.ts";
 const STATUS: Readonly<Record<KeywordStatus, string>> = {
   works: "",
   tuning: "*tuning*",
+  ignored: "*warns*",
   later: "**later**",
   removed: "removed",
   "not served": "**not served**",
@@ -42,6 +43,7 @@ agree. Sections (§) are those of the HAProxy configuration manual. Marks:
 
 - no mark: works as the manual says;
 - *tuning*: pure tuning of HAProxy's own machinery; it is checked and has no effect here;
+- *warns*: checked, and a warning that names it says that it has no effect here;
 - **later**: checked by \`-c\`; a start refuses it in plain words until it works;
 - **not served**: refused in plain words, by \`-c\` as well;
 - removed: HAProxy itself has dropped it; the message names the successor.

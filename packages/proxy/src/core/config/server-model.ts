@@ -9,7 +9,6 @@ export interface Server {
   readonly name: string;
   /** The `id`, or the next free number of the backend, from 1. */
   readonly id: number;
-  readonly guid: string | undefined;
   readonly address: SocketAddress;
   /** Order in which a host name is turned into an address at start. */
   readonly initAddr: readonly InitAddr[];
@@ -54,14 +53,11 @@ export interface Server {
     readonly userTimeout: Micros | undefined;
     readonly fastOpen: boolean;
     readonly congestionControl: string | undefined;
-    readonly md5Signature: string | undefined;
     readonly mptcp: boolean;
   };
   readonly namespace: string | undefined;
   /** For `log-bufsize` and `log-proto` of `mode log` and rings. */
   readonly log: { readonly bufferSize: number; readonly protocol: "legacy" | "octet-count" };
-  /** Peers only: the shard number. */
-  readonly shard: number;
   readonly hashKey: "id" | "addr" | "addr-port";
   /** Where the instance of a `server-template` came from. */
   readonly template: boolean;
@@ -114,7 +110,6 @@ export interface HealthCheck {
   readonly protocol: string | undefined;
   readonly sendProxy: boolean;
   readonly viaSocks4: boolean;
-  readonly reusePool: boolean;
 }
 
 export interface AgentCheck {
@@ -157,12 +152,8 @@ export interface ResolverUse {
 export interface ServerPool {
   /** Idle connections kept; -1 unlimited (default). */
   readonly maxIdle: number;
-  /** Below this many, threads keep theirs; default 0. */
-  readonly low: number;
   /** How often half of the idle ones are closed; default 5 s. */
   readonly purgeDelay: Micros;
   /** Uses of one connection; -1 unlimited. */
   readonly maxReuse: number;
-  readonly name: Token | undefined;
-  readonly idlePing: Micros | undefined;
 }

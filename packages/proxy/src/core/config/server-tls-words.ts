@@ -30,7 +30,6 @@ const check = (
     protocol: undefined,
     sendProxy: false,
     viaSocks4: false,
-    reusePool: false,
     ...server.check,
     ...change,
   };

@@ -236,12 +236,8 @@ const plainWords: readonly ServerWord[] = [
     w.server.check = { ...checkOf(w), protocol: v };
     return undefined;
   }),
-  plain("check-reuse-pool", "Checks may use idle connections.", (w) => {
-    w.server.check = { ...checkOf(w), reusePool: true };
-  }),
-  plain("no-check-reuse-pool", "Undoes check-reuse-pool.", (w) => {
-    w.server.check = { ...checkOf(w), reusePool: false };
-  }),
+  plain("check-reuse-pool", "Checks may use idle connections.", () => {}, "ignored"),
+  plain("no-check-reuse-pool", "Undoes check-reuse-pool.", () => {}, "tuning"),
   plain("check-send-proxy", "PROXY protocol in checks.", (w) => {
     w.server.check = { ...checkOf(w), sendProxy: true };
   }),
@@ -288,10 +284,9 @@ const plainWords: readonly ServerWord[] = [
     "guid",
     "<text>",
     "'guid' : expects an argument",
-    "A name that stays the same over reloads.",
-    (w, v) => {
-      w.server.guid = v;
-    },
+    "A name that stays the same over reloads, which nothing here reads.",
+    () => {},
+    "tuning",
   ),
   valued(
     "hash-key",
@@ -312,7 +307,7 @@ const plainWords: readonly ServerWord[] = [
     w.server.id = id;
     return undefined;
   }),
-  timed("idle-ping", "Pings on idle HTTP/2 connections.", (w, idlePing) => pool(w, { idlePing })),
+  { ...timed("idle-ping", "Pings on idle HTTP/2 connections.", () => {}), status: "ignored" },
   valued(
     "init-addr",
     "<method>[,…]",
@@ -433,14 +428,17 @@ const plainWords: readonly ServerWord[] = [
     "<expression>",
     "'pool-conn-name' expects an expression",
     "What idle connections are told apart by.",
-    (w, _v, { line, index }) => {
-      pool(w, { name: line.words[index + 1] });
-    },
+    () => {},
     "later",
   ),
-  counted("pool-low-conn", "Idle connections below which threads keep their own.", (w, low) =>
-    pool(w, { low }),
-  ),
+  {
+    ...counted(
+      "pool-low-conn",
+      "Idle connections below which threads keep their own: here they always do.",
+      () => {},
+    ),
+    status: "tuning",
+  },
   counted("pool-max-conn", "Idle connections kept.", (w, maxIdle) => pool(w, { maxIdle })),
   timed("pool-purge-delay", "How often idle connections are thinned out.", (w, purgeDelay) =>
     pool(w, { purgeDelay }),
@@ -583,9 +581,14 @@ const plainWords: readonly ServerWord[] = [
       return undefined;
     },
   },
-  counted("shard", "Peers: which share of the keys goes there.", (w, v) => {
-    w.server.shard = v;
-  }),
+  {
+    ...counted(
+      "shard",
+      "Peers, which are not served yet: which share of the keys goes there.",
+      () => {},
+    ),
+    status: "tuning",
+  },
   timed(
     "slowstart",
     "Grows to full weight over that time.",
@@ -618,9 +621,7 @@ const plainWords: readonly ServerWord[] = [
     "<password>",
     "'tcp-md5sig' : missing password",
     "TCP MD5 signatures.",
-    (w, v) => {
-      w.server.tcp = { ...w.server.tcp, md5Signature: v };
-    },
+    () => {},
     "later",
   ),
   timed("tcp-ut", "TCP user timeout.", (w, userTimeout) => {
@@ -704,7 +705,6 @@ export function checkOf({ server }: ServerWords): NonNullable<ServerDraft["check
       protocol: undefined,
       sendProxy: false,
       viaSocks4: false,
-      reusePool: false,
     }
   );
 }

@@ -1,5 +1,6 @@
 import { seconds } from "@ha/base";
 import type { GlobalDraft, ProxyDraft, ServerDraft } from "./draft.ts";
+import { warnIgnored } from "./keyword.ts";
 import { MAX_TEMPLATE_SERVERS } from "./limits.ts";
 import { didYouMean, type Line } from "./line.ts";
 import { type Reading, readAddress } from "./reading.ts";
@@ -26,7 +27,6 @@ export function emptyServerWords(global: GlobalDraft): ServerWords {
       at: { file: "", line: 0, column: 0 },
       name: "",
       id: 0,
-      guid: undefined,
       address: { kind: "unix", path: "", protocol: "stream" },
       initAddr: [{ kind: "last" }, { kind: "libc" }],
       weight: 1,
@@ -84,23 +84,18 @@ export function emptyServerWords(global: GlobalDraft): ServerWords {
       resolvers: undefined,
       pool: {
         maxIdle: -1,
-        low: 0,
         purgeDelay: seconds(5),
         maxReuse: -1,
-        name: undefined,
-        idlePing: undefined,
       },
       nonStick: false,
       tcp: {
         userTimeout: undefined,
         fastOpen: false,
         congestionControl: undefined,
-        md5Signature: undefined,
         mptcp: false,
       },
       namespace: undefined,
       log: { bufferSize: 0, protocol: "legacy" },
-      shard: 0,
       hashKey: "id",
       template: false,
     },
@@ -289,6 +284,7 @@ function readWords(
         } else return say(entry.missing);
       }
     }
+    warnIgnored(entry, line, " on a server line");
     if (entry.status === "later") {
       reading.draft.later.push({ at: line.at, feature: `'${entry.name}' on a server line` });
     }

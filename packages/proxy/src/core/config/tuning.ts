@@ -1,5 +1,5 @@
 import type { KeywordEntry } from "./keyword.ts";
-import { indexByName } from "./keyword.ts";
+import { indexByName, warnIgnored } from "./keyword.ts";
 import type { Line } from "./line.ts";
 import type { Reading } from "./reading.ts";
 import { parseSize, parseTime, parseWhole } from "./values.ts";
@@ -44,10 +44,14 @@ export const tuningKeywords: readonly Tuning[] = [
   ),
   entry("tune.bufsize.small", "size", "Bytes of a small buffer (queued requests)."),
   entry("tune.bufsize.large", "size", "Bytes of a large buffer (large heads)."),
-  entry("tune.maxrewrite", "count", "Bytes of a buffer kept free for added headers.", {
-    default: "1024",
-    ...works,
-  }),
+  entry(
+    "tune.maxrewrite",
+    "count",
+    "Bytes of a buffer kept free for added headers, which have buffers of their own here.",
+    {
+      default: "1024",
+    },
+  ),
   entry("tune.http.maxhdr", "count", "Most header lines of a message.", {
     min: 1,
     max: 32767,
@@ -235,6 +239,7 @@ export const tuningKeywords: readonly Tuning[] = [
     min: 0,
     max: 64,
     default: "3",
+    ...works,
   }),
   entry("tune.streams.max-per-conn", "count", "Streams in the life of a connection."),
   entry("tune.takeover-other-tg-connections", "text", "Idle connections of other thread groups."),
@@ -256,6 +261,7 @@ export function readTuning(line: Line, reading: Reading): boolean {
   if (line.name.startsWith("tune.quic.")) return true;
   const keyword = byName.get(line.name);
   if (keyword === undefined) return false;
+  warnIgnored(keyword, line);
   const value = readValue(keyword, line);
   if (value !== undefined) reading.draft.global.tune.set(keyword.name, value);
   return true;

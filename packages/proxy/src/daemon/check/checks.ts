@@ -141,7 +141,7 @@ function logLine(worker: Worker, report: StartReport, proxy: number, line: Healt
   if (backend === undefined) return;
   const bytes = new TextEncoder().encode(line.text);
   for (const target of backend.logTargets) {
-    const sink = worker.sinkFor(target);
+    const sink = worker.sinkFor(target, backend.logTag);
     sink.write(line.level, bytes, bytes.length, worker.ring.wallTime);
     sink.flush();
   }
