@@ -190,18 +190,19 @@ export function isSeparator(byte: number): boolean {
 }
 
 /** Hosts are the same when they are so without case and without the port that goes without saying. */
-function sameHost(
+export function sameHost(
   bytes: Uint8Array,
   start: number,
   end: number,
   otherStart: number,
   otherEnd: number,
+  otherBytes: Uint8Array = bytes,
 ): boolean {
   const size = withoutDefaultPort(bytes, start, end) - start;
-  if (size !== withoutDefaultPort(bytes, otherStart, otherEnd) - otherStart) return false;
+  if (size !== withoutDefaultPort(otherBytes, otherStart, otherEnd) - otherStart) return false;
   for (let i = 0; i < size; i++) {
     let a = bytes[start + i] as number;
-    let b = bytes[otherStart + i] as number;
+    let b = otherBytes[otherStart + i] as number;
     if (a >= 0x41 && a <= 0x5a) a |= 0x20;
     if (b >= 0x41 && b <= 0x5a) b |= 0x20;
     if (a !== b) return false;
