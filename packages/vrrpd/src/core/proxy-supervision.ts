@@ -133,7 +133,16 @@ function change(
     case "ready":
       if (!lives) return { state, actions: [] };
       return {
-        state: { ...state, ready: true, everReady: true, workerGone: false, frozen: false },
+        // What was wrong with an earlier worker is wrong no more; of the new one we shall hear.
+        state: {
+          ...state,
+          ready: true,
+          everReady: true,
+          workerGone: false,
+          frozen: false,
+          listenersLost: [],
+          backendsWithoutServers: [],
+        },
         actions: [cancel("start")],
       };
     case "beat":
@@ -156,7 +165,8 @@ function change(
       if (process.name !== "running") return { state, actions: [] };
       return {
         state: { ...state, workerGone: true },
-        actions: [timer("start", settings.startTimeout)],
+        // Nobody beats until there is another.
+        actions: [timer("start", settings.startTimeout), cancel("heartbeat")],
       };
     case "settings":
       return { state, actions: [] };

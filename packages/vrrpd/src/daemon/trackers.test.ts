@@ -73,6 +73,7 @@ function trackersOf(config: Config, onChange: () => void, before?: Trackers): Tr
     links: new LinkWatch(network, clock, [], () => {}),
     onChange,
     inherited: {},
+    proxyState: () => "down" as const,
   };
   return new Trackers(config, options, before);
 }

@@ -116,5 +116,8 @@ function endpointText({ family, address }: Endpoint): string | undefined {
     address[10] === 0xff &&
     address[11] === 0xff;
   if (family === 6 && !isMapped) return formatAddress({ family: 6, bytes: address.slice(0, 16) });
-  return formatAddress({ family: 4, bytes: isMapped ? address.slice(12, 16) : address.slice(0, 4) });
+  return formatAddress({
+    family: 4,
+    bytes: isMapped ? address.slice(12, 16) : address.slice(0, 4),
+  });
 }

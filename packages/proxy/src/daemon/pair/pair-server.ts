@@ -2,9 +2,9 @@ import { createServer, type Socket } from "node:net";
 import {
   PAIR_LINE_VARIABLE,
   PairLines,
-  pairLine,
   type ProxyOrder,
   type ProxyWord,
+  pairLine,
   parseProxyOrder,
 } from "@ha/base/pair-line";
 import { adoptDescriptor } from "@ha/linux/ring";

@@ -177,7 +177,10 @@ export class PairSpeaker {
       if (frontend === undefined) continue;
       requests += sumOf(source, source.layout.frontend[index] as number, STAT_REQ_TOT);
     }
-    const backends = new Map<number, BackendStatus & { servers: BackendStatus["servers"][number][] }>();
+    const backends = new Map<
+      number,
+      BackendStatus & { servers: BackendStatus["servers"][number][] }
+    >();
     const rows = proxyRows(source, { types: BACKENDS_AND_SERVERS });
     for (const { object, proxy, values } of rows) {
       if (object !== "backend") continue;
@@ -195,7 +198,9 @@ export class PairSpeaker {
         status: text(values, "status"),
         weight: number(values, "weight"),
         sessions: number(values, "scur"),
-        check: [text(values, "check_status"), text(values, "last_chk")].filter((it) => it !== "").join(": "),
+        check: [text(values, "check_status"), text(values, "last_chk")]
+          .filter((it) => it !== "")
+          .join(": "),
       });
     }
     return {

@@ -46,7 +46,7 @@ export const proxyTable = {
     syntax: "args <word> ...",
     schema: words,
     ours: true,
-    doc: "Its arguments, instead of the default: -W and -f with each configuration file; -Ws for another program than lbproxy.",
+    doc: "Its arguments, instead of the default: -W -db and -f with each configuration file; -Ws for another program than lbproxy.",
     source: OURS,
     reload: "restart",
   }),

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { accessSync, constants, realpathSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import { hasHealthLine, type ProxyProgram } from "../../core/config/proxy-model.ts";
 
@@ -13,8 +12,9 @@ export function proxyCommand(proxy: ProxyProgram): readonly [string, ...string[]
       ? "lbproxy is not installed: it is neither in PATH nor beside vrrpd (program names another place)"
       : `${proxy.program} cannot be found`;
   }
-  const mode = hasHealthLine(proxy) ? "-W" : "-Ws";
-  const args = proxy.args ?? [mode, ...proxy.config.flatMap((file) => ["-f", file])];
+  // In the foreground, whatever the file says: we are its daemon.
+  const mode = hasHealthLine(proxy) ? ["-W", "-db"] : ["-Ws"];
+  const args = proxy.args ?? [...mode, ...proxy.config.flatMap((file) => ["-f", file])];
   // Started by our own Node: there may be none in PATH.
   return realpathSync(program).endsWith(".js")
     ? [process.execPath, program, ...args]
@@ -49,12 +49,9 @@ async function filesOf(path: string): Promise<readonly string[]> {
 function findLbproxy(): string | undefined {
   const installed = findProgram("lbproxy");
   if (installed !== undefined) return installed;
-  try {
-    const manifest = createRequire(import.meta.url).resolve("@ha/proxy/package.json");
-    return findProgram(join(dirname(manifest), "bin/lbproxy.js"));
-  } catch {
-    return undefined;
-  }
+  // Beside our own: packages/vrrpd/bin/vrrpd.js and packages/proxy/bin/lbproxy.js.
+  const own = realpathSync(process.argv[1] ?? "");
+  return findProgram(join(dirname(own), "../../proxy/bin/lbproxy.js"));
 }
 
 function findProgram(name: string): string | undefined {

@@ -27,6 +27,8 @@ export class ProxyLine {
     this.#socket = socket;
     socket.setEncoding("utf8");
     socket.unref();
+    // A word makes it a line: whoever says nothing may want the sockets.
+    socket.write("\n");
     const close = (why: string): void => {
       if (this.#closed) return;
       this.#closed = true;
