@@ -120,6 +120,7 @@ export {
   ruleKey,
 } from "./route-request.ts";
 export { openServiceNotifier, type ServiceNotifier } from "./service-notifier.ts";
+export { SynBlock } from "./syn-block.ts";
 export { realtimeSignals, unwatchSignal, watchSignal } from "./signals.ts";
 export {
   type AppliedSysctls,

@@ -267,6 +267,20 @@ export function equals(value: Uint8Array): NftExpression {
   };
 }
 
+/** What was loaded last, with all bits but these cleared. */
+export function masked(mask: Uint8Array): NftExpression {
+  return {
+    name: "bitwise",
+    write: (out) =>
+      out
+        .bytes(1, big32(REGISTER))
+        .bytes(2, big32(REGISTER))
+        .bytes(3, big32(mask.length))
+        .nested(4, (data) => data.bytes(1, mask), true)
+        .nested(5, (data) => data.bytes(1, new Uint8Array(mask.length)), true),
+  };
+}
+
 export function isIn(set: { readonly name: string; readonly id: number }): NftExpression {
   return {
     name: "lookup",
