@@ -71,6 +71,7 @@ const TCP_QUICKACK = 12;
 const TCP_CONGESTION = 13;
 const TCP_USER_TIMEOUT = 18;
 const TCP_FASTOPEN = 23;
+const TCP_FASTOPEN_CONNECT = 30;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const IPPROTO_MPTCP = 262;
@@ -130,10 +131,15 @@ export function listenStream(options: ListenOptions): number | SocketRefusal {
   return fd;
 }
 
-/** A stream socket for a connection to `family` (AF_INET …), with TCP_NODELAY; or a negated errno. */
-export function openStream(family: number): number {
+/**
+ * A stream socket for a connection to `family` (AF_INET …), with TCP_NODELAY; or a negated errno.
+ *
+ * @param multipath Multipath TCP (RFC 8684), of internet families.
+ */
+export function openStream(family: number, multipath = false): number {
   const door = ringDoor();
-  const fd = door.socket(family, SOCK_STREAM, 0);
+  const isMultipath = multipath && family !== AF_UNIX;
+  const fd = door.socket(family, SOCK_STREAM, isMultipath ? IPPROTO_MPTCP : 0);
   if (fd >= 0 && family !== AF_UNIX) door.setNumber(fd, SOL_TCP, TCP_NODELAY, 1);
   return fd;
 }
@@ -154,6 +160,34 @@ export function bindOutgoing(fd: number, address: StreamAddress, foreign: boolea
     if (address.port === 0) door.setNumber(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
   }
   return door.bind(fd, encodeSocketAddress(address));
+}
+
+/** What a connection to be opened asks of the kernel. All off by default. */
+export interface OutgoingOptions {
+  /** Leaves by that interface alone (SO_BINDTODEVICE). */
+  readonly interface?: string;
+  readonly userTimeoutMilliseconds?: number;
+  readonly congestionControl?: string;
+  /** Data goes with the SYN where the peer's cookie is known (TCP_FASTOPEN_CONNECT). */
+  readonly fastOpen?: boolean;
+}
+
+/** Sets them on a socket before it connects. 0 or the negated errno of the first that was refused. */
+export function setOutgoing(fd: number, options: OutgoingOptions): number {
+  const door = ringDoor();
+  let error = 0;
+  if (options.interface !== undefined) {
+    error = door.setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, text(options.interface));
+  }
+  if (error >= 0 && options.userTimeoutMilliseconds !== undefined) {
+    error = door.setNumber(fd, SOL_TCP, TCP_USER_TIMEOUT, options.userTimeoutMilliseconds);
+  }
+  if (error >= 0 && options.congestionControl !== undefined) {
+    error = door.setOption(fd, SOL_TCP, TCP_CONGESTION, text(options.congestionControl));
+  }
+  // A kernel without it connects as ever.
+  if (options.fastOpen) door.setNumber(fd, SOL_TCP, TCP_FASTOPEN_CONNECT, 1);
+  return Math.min(0, error);
 }
 
 /** A datagram socket connected to `address`, to write log lines to; or a negated errno. */

@@ -13,6 +13,8 @@ export interface AccessLogOptions {
   readonly template: Template;
   /** `error-log-format`. */
   readonly errorTemplate: Template | undefined;
+  /** `log-format-sd`: the structured data of RFC 5424 lines. */
+  readonly structured: Template | undefined;
   readonly sinks: readonly LogSink[];
   /** `option dontlog-normal`: what went well leaves no line. */
   readonly dontLogNormal: boolean;
@@ -27,8 +29,9 @@ const ROOM = 16_384;
 
 /** The log of one frontend of one thread. */
 export function accessLog(options: AccessLogOptions): AccessLog {
-  const { template, errorTemplate, sinks, dontLogNormal, separateErrors } = options;
+  const { template, errorTemplate, sinks, structured, dontLogNormal, separateErrors } = options;
   const line = new Uint8Array(ROOM);
+  const data = new Uint8Array(structured === undefined ? 0 : ROOM);
   return {
     write: (transaction, wallTime) => {
       if (transaction.logLevel < 0) return;
@@ -38,8 +41,10 @@ export function accessLog(options: AccessLogOptions): AccessLog {
         transaction.logLevel < 8 ? transaction.logLevel : separateErrors && failed ? ERR : INFO;
       const format = failed && errorTemplate !== undefined ? errorTemplate : template;
       const size = format.write(transaction, line, 0, ROOM);
+      let dataSize = 0;
+      if (structured !== undefined) dataSize = structured.write(transaction, data, 0, ROOM);
       for (let i = 0; i < sinks.length; i++)
-        (sinks[i] as LogSink).write(level, line, size, wallTime);
+        (sinks[i] as LogSink).write(level, line, size, wallTime, data, dataSize);
     },
   };
 }

@@ -57,7 +57,7 @@ export function handleEnding(options: EndingOptions): Ending {
     if (isStopping) return;
     isStopping = true;
     options.stopping();
-    const { hardStopAfter } = config.global;
+    const { hardStopAfter, grace } = config.global;
     if (hardStopAfter !== undefined) setTimeout(stop, hardStopAfter / 1000);
     const closing = [...new Set(abandoned)];
     const begin = (): void => {
@@ -71,7 +71,9 @@ export function handleEnding(options: EndingOptions): Ending {
       setTimeout(() => closing.forEach(closeDescriptor), RELEASE);
       leaveWhenDrained();
     };
-    begin();
+    // Goes on accepting for a while, so that what looks at the process by connecting sees it leave.
+    if (grace === undefined) begin();
+    else setTimeout(begin, grace / 1000);
   };
   const leaveWhenDrained = (): void => {
     // What was accepted in the last turn has become a session by the second look.

@@ -55,7 +55,8 @@ export function countClientAbort(
 function countInTables(transaction: Transaction): void {
   const { session, tracked, http, status, bytesIn, bytesOut, cause } = transaction;
   let isTracked = false;
-  for (let i = 0; i < tracked.length; i++) {
+  const count = Math.max(tracked.length, session.tracked.length);
+  for (let i = 0; i < count; i++) {
     if (tracked[i] !== undefined || session.tracked[i] !== undefined) isTracked = true;
   }
   if (!isTracked) return;

@@ -11,6 +11,7 @@ import { closesConnection } from "../core/http/replies.ts";
 import { stripHopByHop } from "../core/http/serialise.ts";
 import type { Verdict } from "../core/rule/rule.ts";
 import { countEvent } from "../core/server/counters.ts";
+import { isFull } from "../core/server/servers.ts";
 import * as stat from "../core/statistics.ts";
 import {
   CAUSE_CLIENT_ABORT,
@@ -246,8 +247,9 @@ export class Exchange implements ExchangeServerOwner, LeaseOwner, RequestPathOwn
       return;
     }
     if (runtime.preferLastServer && transaction.wantedServer === NONE) {
-      const { session } = transaction;
-      if (session.lastBackend === this.backend.index) transaction.wantedServer = session.lastServer;
+      const { lastBackend, lastServer } = transaction.session;
+      const isSame = lastBackend === this.backend.index && lastServer !== NONE;
+      if (isSame && mayQueue(this.backend, lastServer)) transaction.wantedServer = lastServer;
     }
     this.#state = SEEKING;
     this.#lease.seek();
@@ -264,7 +266,7 @@ export class Exchange implements ExchangeServerOwner, LeaseOwner, RequestPathOwn
   }
 
   leased(connection: Connection): void {
-    this.#server = openServer(connection, this.#http1);
+    this.#server = openServer(this, connection, this.#http1);
     this.#send(this.#server);
   }
 
@@ -632,4 +634,10 @@ export class Exchange implements ExchangeServerOwner, LeaseOwner, RequestPathOwn
     if (this.#tunnel !== undefined) this.#tunnel.kill(cause);
     else this.clientGone(cause);
   }
+}
+
+/** Whether so few wait for the server that one may wait more. HAProxy configuration manual §4.2, max-keep-alive-queue */
+function mayQueue({ backend, state: { servers } }: ProxyRuntime, server: number): boolean {
+  const limit = backend?.config.maxKeepAliveQueue ?? -1;
+  return limit < 0 || !isFull(servers, server) || Atomics.load(servers.queued, server) < limit;
 }

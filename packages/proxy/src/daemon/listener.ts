@@ -16,6 +16,7 @@ import type { Bind } from "../core/config/bind-model.ts";
 import { PROXY_INCOMPLETE, readProxyHeader } from "../core/proxy-protocol.ts";
 import { type Rule, runRules } from "../core/rule/rule.ts";
 import { countEvent } from "../core/server/counters.ts";
+import type { ProcessRates } from "../core/server/process-rates.ts";
 import * as stat from "../core/statistics.ts";
 import { createEndpoint, Session } from "../core/transaction.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
@@ -31,6 +32,7 @@ export interface ProcessLimits {
   readonly maxconn: number;
   /** Connections of the process now, and the limit in force (`set maxconn global`): shared between its threads. */
   readonly connections: Int32Array;
+  readonly rates: ProcessRates;
 }
 
 /**
@@ -152,7 +154,7 @@ export class Listener implements RingOwner, SessionHost {
     const { rateLimitSessions } = (this.#frontend.frontend as FrontendRuntime).config;
     const { counters } = this.#frontend.state;
     const { maxconn } = counters;
-    if (counters.isPaused) return false;
+    if (counters.isPaused || !this.#limits.rates.hasRoom(this.#plane.now)) return false;
     if (rateLimitSessions > 0) {
       if (counters.clientSessionRate(this.#plane.now) >= rateLimitSessions) return false;
     }
@@ -184,6 +186,7 @@ export class Listener implements RingOwner, SessionHost {
     const row = frontend.frontendRow;
     plane.statistics.add(row, stat.STAT_CONN_TOT, 1);
     counters.countConnection(plane.now);
+    this.#limits.rates.countConnection(plane.now);
     plane.statistics.max(row, stat.STAT_SMAX, counters.clientConnections);
     if (this.#isInherited) setNoDelay(fd);
     if (front.keepaliveClients !== undefined) setKeepalive(fd, front.keepaliveClients);
@@ -249,6 +252,7 @@ export class Listener implements RingOwner, SessionHost {
       return;
     }
     frontend.state.counters.countClientSession(plane.now);
+    this.#limits.rates.countSession(plane.now);
     this.#countSession(session);
     plane.statistics.add(frontend.frontendRow, stat.STAT_STOT, 1);
     if (frontend.http) this.beginHttp(connection, session, acceptedAt);

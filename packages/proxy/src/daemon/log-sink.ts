@@ -48,16 +48,32 @@ export class LogSink {
   }
 
   /**
-   * Takes a line of `size` bytes, without its end. `wallTime` in milliseconds since 1970.
+   * Takes a line of `size` bytes, without its end. `wallTime` in milliseconds since 1970. `data` of `dataSize` bytes is
+   * the structured data of an RFC 5424 line, in place of "-".
    */
-  write(level: number, line: Uint8Array, size: number, wallTime: number): void {
+  write(
+    level: number,
+    line: Uint8Array,
+    size: number,
+    wallTime: number,
+    data = NO_DATA,
+    dataSize = 0,
+  ): void {
     if (!this.takes(level) || !this.#isSampled()) return;
-    if (this.#lines === MOST_LINES || this.#used + size + 512 > ROOM) this.flush();
+    if (this.#lines === MOST_LINES || this.#used + size + dataSize + 512 > ROOM) this.flush();
     const severity = Math.max(level, this.#target.minLevel);
     const start = this.#used;
     let at = this.#header(this.#bytes, start, severity, wallTime);
     // The limit counts the whole message with its line feed. HAProxy configuration manual §4.2, log
     const room = Math.min(ROOM - 1, start + this.#target.length - 1);
+    if (dataSize > 0 && this.#target.format === "rfc5424") {
+      // The header ends with "- ".
+      at -= 2;
+      const most = Math.max(0, Math.min(dataSize, room - at - 1));
+      this.#bytes.set(data.subarray(0, most), at);
+      at += most;
+      this.#bytes[at++] = SPACE;
+    }
     const length = Math.max(0, Math.min(size, room - at));
     if (length === size && size < 256)
       for (let i = 0; i < size; i++) this.#bytes[at + i] = line[i] as number;
@@ -107,6 +123,9 @@ export class LogSink {
     return sample.ranges.some(({ low, high }) => low <= this.#sampled && this.#sampled <= high);
   }
 }
+
+const NO_DATA = new Uint8Array(0);
+const SPACE = 0x20;
 
 /** Lines kept in memory for `show events`: the newest that fit. */
 export class LogRing {

@@ -190,6 +190,10 @@ export class Master {
       return false;
     }
     for (const old of this.#workers) if (old !== worker) old.reloads++;
+    const most = checked.config.global.maxReloads;
+    for (const old of this.#workers) {
+      if (old !== worker && most !== undefined && old.reloads > most) old.stop("SIGTERM");
+    }
     for (const old of former) {
       old.softStop([...old.sockets].filter((fd) => !worker.sockets.has(fd)));
     }

@@ -6,6 +6,7 @@ import type { ProxyState } from "../core/server/proxy-state.ts";
 import type { Transaction } from "../core/transaction.ts";
 import type { AccessLog } from "./access-log.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import type { ProxyHeader } from "./proxy-header.ts";
 import type { ServerPool } from "./server-pool.ts";
 
 /** One proxy as a thread runs it: everything compiled, nothing left to look up by name. */
@@ -117,6 +118,8 @@ export interface BackendRuntime {
   readonly keepaliveServers: KeepaliveOptions | undefined;
   /** `option h1-case-adjust-bogus-server`. */
   readonly spellHeaders: HeaderSpeller | undefined;
+  /** By server, where it is sent a PROXY header first. */
+  readonly proxyHeaders: readonly (ProxyHeader | undefined)[];
   /** `send-name-header`, once the server is known. */
   readonly nameServer: ((transaction: Transaction) => boolean) | undefined;
   readonly pools: readonly ServerPool[];

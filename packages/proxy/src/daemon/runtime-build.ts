@@ -51,6 +51,7 @@ import { accessLog } from "./access-log.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { LogSink } from "./log-sink.ts";
+import { compileProxyHeader } from "./proxy-header.ts";
 import type {
   BackendRuntime,
   ErrorPage,
@@ -115,9 +116,16 @@ export function createWorld(
     variables: new VariableNames(),
     uniqueIds: [],
     captureLengths: [],
+    stickCounters: numberOf(config, "tune.stick-counters", 3),
+    loggedLine: numberOf(config, "tune.http.logurilen", 1024) - 1,
     work: new Uint8Array(65_536),
     ports: createWorldPorts(ports),
   };
+}
+
+function numberOf({ global }: Config, name: string, otherwise: number): number {
+  const value = global.tune.get(name);
+  return typeof value === "number" ? value : otherwise;
 }
 
 /** What other threads need to open the same world. */
@@ -345,6 +353,10 @@ class ProxyBuilder {
         errorLogFormat === undefined
           ? undefined
           : compileLogFormat(errorLogFormat, context, LOG_LINE),
+      structured:
+        frontend.logFormatSd === undefined
+          ? undefined
+          : compileLogFormat(frontend.logFormatSd, context, PLAIN_TEXT),
       sinks: frontend.logTargets.map((target) => sinkFor(target, frontend.logTag)),
       dontLogNormal: options.on.has("dontlog-normal"),
       separateErrors: options.on.has("log-separate-errors"),
@@ -421,6 +433,11 @@ class ProxyBuilder {
       addFields: this.#addressFields(options),
       keepaliveServers: has("srvtcpka") || has("tcpka") ? keepalive(options.srvtcpka) : undefined,
       spellHeaders: has("h1-case-adjust-bogus-server") ? this.#speller : undefined,
+      proxyHeaders: backend.servers.map(({ sendProxy }) =>
+        sendProxy === undefined
+          ? undefined
+          : compileProxyHeader(sendProxy, placed(this.#context, AT_LOG, "set-proxy-v2-tlv-fmt")),
+      ),
       nameServer:
         sendName === undefined ? undefined : bytesField(sendName, ({ server }) => names[server]),
       pools: backend.servers.map(({ pool }) => new ServerPool(pool.maxIdle, pool.maxReuse)),

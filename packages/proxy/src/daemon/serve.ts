@@ -5,6 +5,7 @@ import type { ProxyWord } from "@ha/base/pair-line";
 import { adoptDescriptor, type Executor, raiseDescriptorLimit } from "@ha/linux/ring";
 import type { Config } from "../core/config/model.ts";
 import type { SourceFile } from "../core/config/preprocess.ts";
+import { ProcessRates } from "../core/server/process-rates.ts";
 import { SharedLives } from "../core/stats/shared-lives.ts";
 import { standingLives } from "../core/stats/standing-lives.ts";
 import { isInBackground, startInBackground, tellReady } from "./background.ts";
@@ -30,7 +31,7 @@ import { openRuntimeApi } from "./stats/open-runtime-api.ts";
 import { descriptorLimit, type ProcessFacts, type StatsShare } from "./stats/stats-view.ts";
 import { threadCount } from "./thread-count.ts";
 import { ThreadGroup } from "./thread-group.ts";
-import { createWorker, statisticsBytes, type Worker } from "./worker.ts";
+import { createWorker, type SharedLimits, statisticsBytes, type Worker } from "./worker.ts";
 
 /**
  * `lbproxy -f FILE` in one process: reads, binds, starts its threads, gives up its rights, and runs until it is told
@@ -180,7 +181,8 @@ async function readConfiguration(
     );
   }
   if (config.later.length > 0) return undefined;
-  return { config, files, maxconn: processLimit(command, config) };
+  const maxconn = processLimit(command, config, report);
+  return maxconn === undefined ? undefined : { config, files, maxconn };
 }
 
 /** The threads of a serving process: the first is this very one. */
@@ -199,7 +201,11 @@ async function startThreads(
   sockets: readonly BoundSocket[],
   report: StartReport,
 ): Promise<ServingProcess | undefined> {
-  const limits = { maxconn, connections: new Int32Array(new SharedArrayBuffer(8)) };
+  const rates = new ProcessRates();
+  rates.connectionLimit = config.global.maxconnrate;
+  rates.sessionLimit = config.global.maxsessrate;
+  const connections = new Int32Array(new SharedArrayBuffer(8));
+  const limits: SharedLimits = { maxconn, connections, rates: rates.buffer };
   limits.connections[1] = maxconn;
   const executor = executorFor(command);
   const count = threadCount(config);
@@ -271,8 +277,6 @@ function processFacts(
     threads,
     node: global.node ?? hostname(),
     description: global.description,
-    connectionRateLimit: global.maxconnrate,
-    sessionRateLimit: global.maxsessrate,
     sslRateLimit: global.maxsslrate,
     maxSslConnections: global.maxsslconn,
     maxPipes: global.maxpipes,
@@ -292,15 +296,28 @@ function exitWith(status: number): void {
   process.exitCode = status;
 }
 
-/** `-n`, `maxconn`, or what the limit of open files leaves: two descriptors a connection. HAProxy configuration manual §3.2, maxconn */
-function processLimit(command: CommandLine, config: Config): number {
-  const asked = command.maxconn ?? config.global.maxconn;
-  const listeners = config.frontends.reduce((sum, { binds }) => sum + binds.length, 0);
-  if (asked !== undefined) {
-    raiseDescriptorLimit(asked * 2 + listeners + RESERVED_DESCRIPTORS);
-    return asked;
+/**
+ * `-n`, `maxconn`, or what the limit of open files leaves: two descriptors a connection. Undefined where that limit
+ * cannot be had and `strict-limits` stands. HAProxy configuration manual §3.2, maxconn; §3.1, ulimit-n.
+ */
+function processLimit(
+  command: CommandLine,
+  { global, frontends }: Config,
+  report: StartReport,
+): number | undefined {
+  const asked = command.maxconn ?? global.maxconn;
+  const listeners = frontends.reduce((sum, { binds }) => sum + binds.length, 0);
+  const needed = asked === undefined ? 0 : asked * 2 + listeners + RESERVED_DESCRIPTORS;
+  const most = global.fdHardLimit || Number.POSITIVE_INFINITY;
+  const wanted = Math.min(global.ulimitN || needed, most);
+  const limit = raiseDescriptorLimit(wanted);
+  if (limit < wanted) {
+    const text = `[haproxy.main()] Cannot raise FD limit to ${wanted}, limit is ${limit}.`;
+    report.say(global.strictLimits ? "ALERT" : "WARNING", text);
+    if (global.strictLimits) return undefined;
   }
-  const descriptors = raiseDescriptorLimit(0);
+  if (asked !== undefined) return asked;
+  const descriptors = Math.min(limit, most);
   return Math.max(16, Math.floor((descriptors - listeners - RESERVED_DESCRIPTORS) / 2));
 }
 

@@ -8,6 +8,7 @@ import type { ThreadAnswer, ThreadRequest } from "./runtime-api/thread-control.t
 import type { SharedState } from "./runtime-build.ts";
 import type { StatsOrder } from "./stats/stats-order.ts";
 import type { StatsShare } from "./stats/stats-view.ts";
+import type { SharedLimits } from "./worker.ts";
 
 /** What a thread begins with: the configuration's text (it compiles its own), and the memory it shares. */
 export interface ThreadStart {
@@ -15,7 +16,7 @@ export interface ThreadStart {
   readonly command: CommandLine;
   readonly files: readonly SourceFile[];
   readonly executor: Executor | "auto";
-  readonly limits: { readonly maxconn: number; readonly connections: Int32Array };
+  readonly limits: SharedLimits;
   readonly shared: SharedState;
   readonly statistics: SharedArrayBuffer;
   readonly sockets: readonly BoundSocket[];

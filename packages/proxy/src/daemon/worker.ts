@@ -4,6 +4,7 @@ import type { Config } from "../core/config/model.ts";
 import type { LogTarget } from "../core/config/section-model.ts";
 import { DEFAULT_MAX_FIELDS } from "../core/http/head.ts";
 import type { World } from "../core/sample/world.ts";
+import { ProcessRates } from "../core/server/process-rates.ts";
 import { Statistics } from "../core/statistics.ts";
 import { type BoundSocket, servesSocket } from "./bind-sockets.ts";
 import { messageRoom } from "./connection.ts";
@@ -32,10 +33,18 @@ export interface WorkerOptions {
   readonly thread: number;
   readonly executor: Executor | "auto";
   /** Of the process: `Limits.connections` and the like. */
-  readonly limits: { readonly maxconn: number; readonly connections: Int32Array };
+  readonly limits: SharedLimits;
   /** Undefined in the first thread, which makes it. */
   readonly shared: SharedState | undefined;
   readonly statistics: SharedArrayBuffer;
+}
+
+/** Limits of the process, as its threads share them. */
+export interface SharedLimits {
+  readonly maxconn: number;
+  readonly connections: Int32Array;
+  /** Of `ProcessRates`. */
+  readonly rates: SharedArrayBuffer;
 }
 
 /** One thread of the data plane: its ring, its connections, its compiled configuration. */
@@ -46,6 +55,7 @@ export interface Worker {
   readonly listeners: readonly Listener[];
   readonly rings: ReadonlyMap<string, LogRing>;
   readonly diagnostics: Diagnostics;
+  readonly rates: ProcessRates;
   /** The sink of a log target, opened. Shared between frontends with the same line. */
   sinkFor: SinkFor;
   /** Adds a listening socket to a frontend. Accepting begins with its `start`, where this thread serves it. */
@@ -64,7 +74,8 @@ export interface Worker {
 }
 
 export function createWorker(options: WorkerOptions): Worker {
-  const { config, limits } = options;
+  const { config } = options;
+  const limits = { ...options.limits, rates: new ProcessRates(options.limits.rates) };
   const proxies = numberProxies(config);
   const servers = proxies.reduce((sum, { backend }) => sum + (backend?.servers.length ?? 0), 0);
   const messagesAt = 0;
@@ -141,6 +152,7 @@ export function createWorker(options: WorkerOptions): Worker {
     listeners,
     rings,
     diagnostics,
+    rates: limits.rates,
     pair,
     sinkFor,
     listen: (socket) => {

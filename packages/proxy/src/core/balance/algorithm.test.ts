@@ -31,7 +31,7 @@ function servers(...list: readonly Plain[]): Servers {
     columns.served[i] = served;
     columns.maxconn[i] = maxconn;
     columns.limitScale[i] = 1000;
-    columns.id[i] = i + 1;
+    columns.id[i] = columns.place[i] = i + 1;
   });
   return columns;
 }

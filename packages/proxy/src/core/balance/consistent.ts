@@ -41,14 +41,14 @@ interface Circle {
   readonly owner: Int32Array;
 }
 
-/** Points of each server: a full avalanche of its id times 4096 plus the point's number, one for each step of weight. */
+/** Points of each server: a full avalanche of its place times 4096 plus the point's number, one for each step of weight. */
 function layCircle(servers: Servers, able: readonly number[]): Circle {
   const points: { key: number; server: number }[] = [];
   for (const server of able) {
-    const id = servers.id[server] as number;
+    const place = servers.place[server] as number;
     const weight = servers.weight[server] as number;
     for (let i = 0; i < weight; i++) {
-      points.push({ key: fullAvalanche(Math.imul(id, POINTS_OF_A_SERVER) + i), server });
+      points.push({ key: fullAvalanche(Math.imul(place, POINTS_OF_A_SERVER) + i), server });
     }
   }
   points.sort((a, b) => a.key - b.key);

@@ -272,12 +272,13 @@ export const globalKeywords: readonly GlobalKeyword[] = [
   keyword(
     "close-spread-time",
     "close-spread-time { <time> | infinite }",
-    { doc: "Spreads closing of idle connections over that time at a soft stop." },
+    {
+      doc: "Spreads closing of idle connections at a soft stop: here they are not closed, but end with their next answer.",
+      status: "tuning",
+    },
     (line, r) => {
       if (line.text(1) === "infinite") return;
-      time("close-spread-time", { doc: "" }, (g, v) => {
-        g.closeSpreadTime = v;
-      }).read(line, r, false);
+      time("close-spread-time", { doc: "" }, () => {}).read(line, r, false);
     },
   ),
   keyword(

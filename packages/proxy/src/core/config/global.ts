@@ -109,7 +109,6 @@ export function emptyGlobal(environment: ReadonlyMap<string, string>): GlobalDra
     serverStateFile: undefined,
     hardStopAfter: undefined,
     grace: undefined,
-    closeSpreadTime: undefined,
     spreadChecks: 0,
     maxSpreadChecks: undefined,
     externalCheck: false,

@@ -90,7 +90,6 @@ export interface Global {
   readonly serverStateFile: string | undefined;
   readonly hardStopAfter: Micros | undefined;
   readonly grace: Micros | undefined;
-  readonly closeSpreadTime: Micros | undefined;
   /** 0–50, in percent. */
   readonly spreadChecks: number;
   readonly maxSpreadChecks: Micros | undefined;

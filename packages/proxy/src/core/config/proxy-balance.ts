@@ -70,11 +70,15 @@ export const balanceKeywords: readonly ProxyKeyword[] = [
     "hash-preserve-affinity",
     "hash-preserve-affinity { always | maxconn | maxqueue }",
     { doc: "When a hashed server that is full is left.", ...backend, default: "always" },
-    (line, proxy) => {
+    (line) => {
       const mode = line.text(1);
-      if (mode === "always" || mode === "maxconn" || mode === "maxqueue")
-        proxy.hashPreserveAffinity = mode;
-      else line.alert(`'hash-preserve-affinity': unknown mode '${mode}'`);
+      if (mode === "maxconn" || mode === "maxqueue")
+        line.warn(
+          `'hash-preserve-affinity ${mode}' is not supported by lbproxy: it does as with 'always'.`,
+          undefined,
+          "config/ignored",
+        );
+      else if (mode !== "always") line.alert(`'hash-preserve-affinity': unknown mode '${mode}'`);
     },
   ),
   keyword(

@@ -121,12 +121,12 @@ export interface Backend extends Proxy {
   readonly hashType: HashType;
   /** Percent over the average that a server may take; 0 is off. */
   readonly hashBalanceFactor: number;
-  readonly hashPreserveAffinity: "always" | "maxconn" | "maxqueue";
   readonly retries: number;
   readonly retryOn: readonly string[];
   /** Undefined: a tenth of what the frontends together may send. */
   readonly fullconn: number | undefined;
   readonly httpReuse: "never" | "safe" | "aggressive" | "always";
+  /** Requests that may wait for the last server before another is preferred; -1 is any number. */
   readonly maxKeepAliveQueue: number;
   readonly cookie: PersistenceCookie | undefined;
   readonly dynamicCookieKey: string | undefined;

@@ -663,6 +663,7 @@ function worldOf({ draft, environment, host }: Reading): World {
     variables: new VariableNames(),
     uniqueIds: [],
     captureLengths: [],
+    stickCounters: Number(draft.global.tune.get("tune.stick-counters") ?? 3),
     work: new Uint8Array(16_384),
     ports: {
       wallMicros: () => 0,

@@ -466,6 +466,7 @@ const plainWords: readonly ServerWord[] = [
     (w, v) => {
       w.server.redir = v;
     },
+    "later",
   ),
   valued(
     "resolvers",
@@ -541,7 +542,7 @@ const plainWords: readonly ServerWord[] = [
     "<option>[,…]",
     "'proxy-v2-options' : missing value",
     "More TLVs in version 2.",
-    (w, v) => {
+    (w, v, { line }) => {
       const known = [
         "ssl",
         "cert-cn",
@@ -556,6 +557,8 @@ const plainWords: readonly ServerWord[] = [
       for (const part of v.split(",")) {
         const option = known.find((name) => name === part);
         if (option === undefined) return `'${part}' : proxy v2 option not implemented.`;
+        if (option === "cert-sig" || option === "cert-key")
+          line.warn(`'${option}' of proxy-v2-options is not supported by lbproxy: it is not sent.`);
         options.push(option);
       }
       addProxyOptions(w, options);

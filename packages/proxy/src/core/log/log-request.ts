@@ -23,11 +23,13 @@ export function line(
   doc: string,
   part: (line: Line, bytes: Uint8Array) => { readonly start: number; readonly end: number },
 ): VariableWriter {
-  return withContext(variable, doc, (_context, flags, options) => {
+  return withContext(variable, doc, (context, flags, options) => {
     const write = encodedWriter(flags, options, URI_ENCODED);
+    const longest = context.world.loggedLine ?? 1023;
     return (t, out, at, limit) => {
       if (t.lineEnd === 0) return write(out, at, limit, BAD_REQUEST, 0, BAD_REQUEST.length);
-      const { lineStart, lineEnd, bytes } = t;
+      const { lineStart, bytes } = t;
+      const lineEnd = Math.min(t.lineEnd, lineStart + longest);
       let first = lineStart;
       while (first < lineEnd && bytes[first] !== SPACE) first++;
       let last = lineEnd;

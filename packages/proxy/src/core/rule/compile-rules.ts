@@ -120,7 +120,10 @@ function unknownAction(
     head,
     `'${ruleset}' expects an action, not '${name}'`,
     closest === undefined
-      ? `there are: ${known.map((keyword) => keyword.name).join(", ")}`
+      ? `there are: ${known
+          .map((keyword) => keyword.name)
+          .filter((known) => !/^track-sc([3-9]|\d\d)$/.test(known))
+          .join(", ")}`
       : `did you mean '${closest}'?`,
   );
 }

@@ -4,6 +4,7 @@ import type { Servers } from "../server/servers.ts";
 import { NONE, type Transaction } from "../transaction.ts";
 import { compileAnyOf, compileUseServer } from "./choose-backend.ts";
 import { compileCookie } from "./cookie-persistence.ts";
+import { compileRdpPersistence } from "./rdp-persistence.ts";
 import { compileStick } from "./stick-rules.ts";
 
 /** All that chooses a server before balancing does: cookie, then `use-server`, then stick tables. */
@@ -33,7 +34,11 @@ export function compilePersistence(
   );
   const cookie = compileCookie(backend, servers, context);
   const stick = compileStick(backend, servers, context);
-  const isIdle = [force, ignore, chosen, cookie, stick].every((part) => part === undefined);
+  const rdp =
+    backend.persistRdpCookie === undefined
+      ? undefined
+      : compileRdpPersistence(backend, backend.persistRdpCookie, servers);
+  const isIdle = [force, ignore, chosen, cookie, rdp, stick].every((part) => part === undefined);
   return {
     request: isIdle
       ? undefined
@@ -43,6 +48,8 @@ export function compilePersistence(
           transaction.ignorePersist = ignore?.(transaction) ?? false;
           if (cookie !== undefined && transaction.http && !cookie.request(transaction))
             return false;
+          if (transaction.wantedServer === NONE && rdp !== undefined && !transaction.ignorePersist)
+            transaction.wantedServer = rdp(transaction);
           if (transaction.wantedServer === NONE && chosen !== undefined) {
             transaction.wantedServer = chosen(transaction);
           }

@@ -25,6 +25,10 @@ export interface World {
     | { readonly request: number[]; readonly response: number[] }
     | undefined
   )[];
+  /** `tune.stick-counters`; 3 where nothing is said. */
+  readonly stickCounters?: number;
+  /** Longest request line in a log, in bytes: one less than `tune.http.logurilen`; 1023 where nothing is said. */
+  readonly loggedLine?: number;
   /** Room for one template's output on its way to the slab. Of this thread alone. */
   readonly work: Uint8Array;
   readonly ports: WorldPorts;

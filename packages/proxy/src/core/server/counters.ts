@@ -38,7 +38,9 @@ const FIELDS: Readonly<Record<CountedEvent, readonly string[]>> = {
 
 /** Counts an event in every entry that the transaction and its session track. The data plane calls it. */
 export function countEvent(transaction: Transaction, event: CountedEvent, amount = 1): void {
-  for (let counter = 0; counter < transaction.tracked.length; counter++) {
+  const { tracked: own, session } = transaction;
+  const count = Math.max(own.length, session.tracked.length);
+  for (let counter = 0; counter < count; counter++) {
     const tracked = transaction.tracked[counter] ?? transaction.session.tracked[counter];
     if (!(tracked instanceof Tracked)) continue;
     for (const name of FIELDS[event]) {

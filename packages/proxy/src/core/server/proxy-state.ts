@@ -1,4 +1,6 @@
 import type { Backend, Frontend } from "../config/proxy-model.ts";
+import type { Server } from "../config/server-model.ts";
+import { KEY_HASHES } from "../hash/key-hash.ts";
 import { addToRate, RATE_WORDS, readRate } from "./rate.ts";
 import { BACKEND_FULLCONN, keepMost, openServers, type Servers, WEIGHT_SCALE } from "./servers.ts";
 
@@ -187,8 +189,21 @@ function fillServers(servers: Servers, backend: Backend | undefined): void {
     servers.maxqueue[i] = server.maxqueue;
     servers.limitScale[i] = 1000;
     servers.id[i] = server.id;
+    servers.place[i] = placeOf(server);
   });
   servers.backend[BACKEND_FULLCONN] = backend?.fullconn ?? DEFAULT_FULLCONN;
+}
+
+/**
+ * What consistent hashing places a server by: its `id`, or with `hash-key` a number made of its address, so that
+ * proxies that know the same servers under other names and orders agree. The places differ from HAProxy's.
+ */
+function placeOf({ id, hashKey, address }: Server): number {
+  if (hashKey === "id" || address.kind !== "inet" || address.address === undefined) return id;
+  const { bytes } = address.address;
+  const { port } = address;
+  const key = hashKey === "addr" ? bytes : Uint8Array.from([...bytes, port >> 8, port & 255]);
+  return KEY_HASHES.crc32(key, 0, key.length) | 0;
 }
 
 function startsDown(state: string): boolean {

@@ -37,8 +37,10 @@ export interface Servers {
   readonly maxqueue: Int32Array;
   /** Per mille of `maxconn` during slowstart; 1000 otherwise. */
   readonly limitScale: Int32Array;
-  /** The server's `id`: what consistent hashing places it by. */
+  /** The server's `id`. */
   readonly id: Int32Array;
+  /** What consistent hashing places it by: the `id`, or what `hash-key` makes of the address. */
+  readonly place: Int32Array;
   /** Of the whole backend: [requests served now, fullconn, waiting in the backend's queue, most that waited]. */
   readonly backend: Int32Array;
 }
@@ -71,6 +73,7 @@ const COLUMNS = [
   "maxqueue",
   "limitScale",
   "id",
+  "place",
 ] as const;
 
 /** Columns over a new buffer (all zero), or over that of another thread. */
@@ -106,6 +109,7 @@ export function openServers(count: number, shared?: SharedArrayBuffer): Servers 
     maxqueue: column(count),
     limitScale: column(count),
     id: column(count),
+    place: column(count),
   };
 }
 

@@ -3,8 +3,13 @@ import { type CompileContext, refuse } from "../sample/compile-context.ts";
 import type { Transaction } from "../transaction.ts";
 import { type StickTable, Tracked } from "./stick-table.ts";
 
-/** Counters that one transaction may track. HAProxy's default, tune.stick-counters. */
-export const STICK_COUNTERS = 3;
+/** Counters that one transaction may track: `tune.stick-counters`, 3 by default. */
+export function stickCounters({ world }: CompileContext): number {
+  return world.stickCounters ?? 3;
+}
+
+/** The greatest number that `tune.stick-counters` takes. */
+export const MOST_STICK_COUNTERS = 64;
 
 /** What counter `counter` tracks: the transaction's own, else its session's. */
 export function trackedBy(transaction: Transaction, counter: number): Tracked | undefined {

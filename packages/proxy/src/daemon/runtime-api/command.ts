@@ -1,6 +1,7 @@
 import type { SocketAddress } from "../../core/config/address-model.ts";
 import type { Config } from "../../core/config/model.ts";
 import type { World } from "../../core/sample/world.ts";
+import type { ProcessRates } from "../../core/server/process-rates.ts";
 import type { ProcessFigures } from "../../core/stats/process-info.ts";
 import type { ServerLifeControl } from "../../core/stats/server-life.ts";
 import type { StatsSource } from "../../core/stats/source.ts";
@@ -63,6 +64,8 @@ export interface ProcessControl {
   readonly lives: ServerLifeControl;
   readonly fleet: ThreadFleet;
   figures(): ProcessFigures;
+  /** Limits by second: `set rate-limit`. */
+  readonly rates: ProcessRates;
   /** Connections that the process takes at once, as `set maxconn global` may change it up to the start's. */
   maxconn: number;
   readonly hardMaxconn: number;

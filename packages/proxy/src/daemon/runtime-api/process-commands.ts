@@ -218,9 +218,23 @@ export const processCommands: readonly Command[] = [
   {
     words: ["set", "rate-limit"],
     usage: "set rate-limit <setting> <value>",
-    doc: "not in lbproxy: see 'rate-limit sessions' of a frontend",
+    doc: "changes a limit by second: connections global, sessions global",
     level: "admin",
-    run: () => refuse("lbproxy has no rate limits that could be changed at run time."),
+    run: ([what, scope, value], { process }) => {
+      if (what === "ssl-sessions" || what === "http-compression")
+        return refuse(`lbproxy has no limit of ${what} that could be changed at run time.`);
+      if (what !== "connections" && what !== "sessions") {
+        return refuse(
+          "'set rate-limit' supports 'connections', 'sessions', 'ssl-sessions', and 'http-compression'.",
+        );
+      }
+      if (scope !== "global") return refuse(`'set rate-limit ${what}' only supports 'global'.`);
+      if (value === undefined || !/^\d+$/.test(value)) return refuse("Integer value expected.");
+      if (what === "connections") process.rates.connectionLimit = Number(value);
+      else process.rates.sessionLimit = Number(value);
+      void process.fleet.ask({ kind: "proceed" });
+      return "";
+    },
   },
   {
     words: ["get", "var"],

@@ -55,6 +55,7 @@ export function openRuntimeApi(options: {
     lives,
     fleet,
     figures: view.figures,
+    rates: worker.rates,
     get maxconn() {
       return view.source.maxconn;
     },

@@ -33,8 +33,6 @@ export interface ProcessFacts {
   readonly threads: number;
   readonly node: string;
   readonly description: string | undefined;
-  readonly connectionRateLimit: number;
-  readonly sessionRateLimit: number;
   readonly sslRateLimit: number;
   readonly maxSslConnections: number;
   readonly maxPipes: number;
@@ -116,10 +114,10 @@ export function createStatsView(worker: Worker, share: StatsShare, lives: Server
         connectionsTotal: overRows(stat.STAT_CONN_TOT) + ofProcess(stat.STAT_API_CLIENTS),
         requestsTotal: overRows(stat.STAT_REQ_TOT) + ofProcess(stat.STAT_API_CLIENTS),
         connectionRate,
-        connectionRateLimit: facts.connectionRateLimit,
+        connectionRateLimit: worker.rates.connectionLimit,
         connectionRateMax: Math.max(connectionRate, mostOf(source, row, stat.STAT_CONN_RATE_MAX)),
         sessionRate,
-        sessionRateLimit: facts.sessionRateLimit,
+        sessionRateLimit: worker.rates.sessionLimit,
         sessionRateMax: Math.max(sessionRate, mostOf(source, row, stat.STAT_RATE_MAX)),
         tasks: current + facts.listeners,
         idlePercent: Math.round(ofProcess(stat.STAT_IDLE_PERCENT)),

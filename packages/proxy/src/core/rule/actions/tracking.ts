@@ -6,7 +6,13 @@ import { createSample, SINT } from "../../sample/sample.ts";
 import { countTracked } from "../../server/counters.ts";
 import { NO_ENTRY, Tracked } from "../../server/stick-table.ts";
 import { makeKey } from "../../server/table-key.ts";
-import { addToCounter, findTable, STICK_COUNTERS, trackedBy } from "../../server/tracked.ts";
+import {
+  addToCounter,
+  findTable,
+  MOST_STICK_COUNTERS,
+  stickCounters,
+  trackedBy,
+} from "../../server/tracked.ts";
 import type { Transaction } from "../../transaction.ts";
 import { misused, wholeExpression } from "../arguments.ts";
 import { type Action, type ActionKeyword, type ActionRuleset, CONTINUE } from "../rule.ts";
@@ -23,7 +29,7 @@ const ALL: readonly ActionRuleset[] = [...REQUEST, "tcp-response content", "http
 
 /** Actions on stick tables' entries. */
 export const TRACKING_ACTIONS: readonly ActionKeyword[] = [
-  ...[0, 1, 2].map((counter) => track(counter)),
+  ...Array.from({ length: MOST_STICK_COUNTERS }, (_, counter) => track(counter)),
   increment("sc-inc-gpc", "sc-inc-gpc(<idx>,<sc-id>)", undefined),
   increment("sc-inc-gpc0", "sc-inc-gpc0(<sc-id>)", "gpc0"),
   increment("sc-inc-gpc1", "sc-inc-gpc1(<sc-id>)", "gpc1"),
@@ -77,6 +83,14 @@ function compileTrack(
   head: Token,
   keyword: ActionKeyword,
 ): Action | undefined {
+  if (counter >= stickCounters(context)) {
+    return refuse(
+      context,
+      head,
+      `counter ${counter} does not exist: there are 0 to ${stickCounters(context) - 1}`,
+      `write 'tune.stick-counters ${counter + 1}' in the global section`,
+    );
+  }
   const parsed = parseExpression(args, 0, context);
   if (parsed === undefined) return undefined;
   const { expression, next } = parsed;
@@ -128,11 +142,11 @@ function numbers(
     );
   }
   const counter = Number(values.at(-1));
-  if (counter >= STICK_COUNTERS) {
+  if (counter >= stickCounters(context)) {
     return refuse(
       context,
       head,
-      `counter ${counter} does not exist: there are 0 to ${STICK_COUNTERS - 1}`,
+      `counter ${counter} does not exist: there are 0 to ${stickCounters(context) - 1}`,
     );
   }
   return values.map(Number);

@@ -2,7 +2,7 @@ import type { Token } from "../../config/token.ts";
 import { NO_ENTRY, type StickTable } from "../../server/stick-table.ts";
 import { readStored, STORED_READS } from "../../server/stored-reads.ts";
 import { makeKey } from "../../server/table-key.ts";
-import { addToCounter, findTable, STICK_COUNTERS, trackedBy } from "../../server/tracked.ts";
+import { addToCounter, findTable, stickCounters, trackedBy } from "../../server/tracked.ts";
 import type { Transaction } from "../../transaction.ts";
 import { type CompileContext, refuse } from "../compile-context.ts";
 import type { Argument, Fetch, FetchKeyword } from "../fetch-keyword.ts";
@@ -239,11 +239,11 @@ function counterOf(
   token: Token,
 ): Locate | undefined {
   const counter = Number(argument?.text);
-  if (!Number.isInteger(counter) || counter < 0 || counter >= STICK_COUNTERS) {
+  if (!Number.isInteger(counter) || counter < 0 || counter >= stickCounters(context)) {
     return refuse(
       context,
       token,
-      `counter '${argument?.text}' does not exist: there are 0 to ${STICK_COUNTERS - 1}`,
+      `counter '${argument?.text}' does not exist: there are 0 to ${stickCounters(context) - 1}`,
     );
   }
   const other = tableName === undefined ? undefined : tableOf(tableName, context, token);
