@@ -35,7 +35,7 @@ test("orders and words are read as they were written", () => {
           { type: "beat", sessions: n },
           { type: "listener", name, up, why: name },
           { type: "backend", name, up },
-          { type: "drain", state: "draining", sessions: n, idle: n, waiting: n },
+          { type: "drain", state: "draining", sessions: n, old: n, idle: n, waiting: n },
           { type: "cut", sessions: n },
           {
             type: "status",

@@ -45,8 +45,12 @@ export type ProxyWord =
   | {
       readonly type: "drain";
       readonly state: "draining" | "drained" | "off";
-      /** Connections to the drained addresses, of them idle ones, and those not yet accepted. */
+      /**
+       * Connections to the drained addresses; of them those with a request (or a tunnel) that was under way when the
+       * drain began; idle ones; and those not yet accepted.
+       */
       readonly sessions: number;
+      readonly old: number;
       readonly idle: number;
       readonly waiting: number;
     }
@@ -183,8 +187,10 @@ export function parseProxyWord(line: string): ProxyWord | undefined {
         count,
       );
       if (state !== "draining" && state !== "drained" && state !== "off") return undefined;
-      if (sessions === undefined || idle === undefined || waiting === undefined) return undefined;
-      return { type: "drain", state, sessions, idle, waiting };
+      const old = count(value["old"]);
+      if (sessions === undefined || old === undefined) return undefined;
+      if (idle === undefined || waiting === undefined) return undefined;
+      return { type: "drain", state, sessions, old, idle, waiting };
     }
     case "cut": {
       const sessions = count(value["sessions"]);

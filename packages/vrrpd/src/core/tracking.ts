@@ -13,6 +13,8 @@ export interface Tracker {
   readonly reverse: boolean;
   /** `track_file` only: the number in the file, which counts in place of up and down. */
   readonly value?: number;
+  /** It is a proxy that is kept running: what its name is about. */
+  readonly proxy?: true;
 }
 
 export interface TrackingResult {

@@ -13,6 +13,7 @@ import { Maintenance, type MaintenanceRecord } from "./maintenance.ts";
 import { metricsText } from "./metrics.ts";
 import { MetricsEndpoint } from "./metrics-endpoint.ts";
 import { type AskHost, checkPeers, type InstanceCheck } from "./peer-check.ts";
+import { PlannedMove, type PlannedOutcome } from "./planned-move.ts";
 import type { Proxies } from "./proxies.ts";
 import { previewReload, type ReloadPreview } from "./reload-preview.ts";
 import { reportLines } from "./report-log.ts";
@@ -50,7 +51,7 @@ export interface MaintenanceAnswer {
   readonly on: boolean;
   readonly record?: MaintenanceRecord;
   /** What became of the instances that were master. */
-  readonly outcomes: readonly HandoverOutcome[];
+  readonly outcomes: readonly PlannedOutcome[];
   readonly warning?: string;
 }
 
@@ -60,6 +61,7 @@ export class ControlPlane {
   readonly maintenance: Maintenance;
   readonly #options: ControlPlaneOptions;
   readonly #switchover: Switchover;
+  readonly #moves: PlannedMove;
   readonly #aside: StandingAside;
   readonly #watch = new TrackerWatch();
   readonly #metrics: MetricsEndpoint;
@@ -73,6 +75,13 @@ export class ControlPlane {
     const { clock, log, paths } = options;
     this.#aside = new StandingAside(paths.switchover, log);
     this.#switchover = new Switchover(clock, (instance) => this.#aside.end(instance));
+    this.#moves = new PlannedMove({
+      clock,
+      log,
+      proxies: options.proxies,
+      switchover: this.#switchover,
+      note: (text) => this.journal.note("proxy", text),
+    });
     this.maintenance = new Maintenance({
       path: paths.maintenance,
       clock,
@@ -102,6 +111,19 @@ export class ControlPlane {
     this.#socket?.close();
     this.#metrics.close();
     this.maintenance.close();
+  }
+
+  /**
+   * Before the daemon stops: the proxies of what it holds finish what is under way. What is returned ends the drain,
+   * once the addresses are gone.
+   */
+  beforeStop(runtime: Runtime): Promise<() => void> {
+    return this.#moves.beforeStop(runtime.instances);
+  }
+
+  /** Told to stop once more: nobody is waited for. */
+  hurry(): void {
+    this.#moves.hurry();
   }
 
   /** @param problem Why the reload was refused. */
@@ -228,14 +250,20 @@ export class ControlPlane {
   }
 
   async #switchOver(
-    { instances: names, back, timeout }: ControlRequest & { readonly command: "switchover" },
+    {
+      instances: names,
+      back,
+      timeout,
+      drainTimeout,
+    }: ControlRequest & { readonly command: "switchover" },
     asker: Asker,
-  ): Promise<readonly HandoverOutcome[]> {
+  ): Promise<readonly PlannedOutcome[]> {
     const limit = micros(timeout * 1_000);
     const instances = this.#find(names);
     this.#tell(asker, back ? "switchover --back" : "switchover");
     if (back) return this.#back(instances, limit);
-    return Promise.all(instances.map((instance) => this.#switchover.away(instance, limit)));
+    const drainLimit = drainTimeout === undefined ? undefined : micros(drainTimeout * 1_000);
+    return this.#moves.away(instances, { timeout: limit, drainLimit });
   }
 
   #back(instances: readonly InstanceRuntime[], limit: Micros): Promise<readonly HandoverOutcome[]> {
@@ -251,7 +279,7 @@ export class ControlPlane {
     this.#tell(asker, "maintenance on");
     const outcomes = force
       ? []
-      : await Promise.all(masters.map((it) => this.#switchover.away(it, micros(0))));
+      : await this.#moves.away(masters, { timeout: micros(0), drainLimit: undefined });
     const kept = outcomes.filter(({ result }) => result === "nobody-came");
     if (kept.length > 0) {
       // All or nothing: what did move may come back.

@@ -13,6 +13,8 @@ export type ControlRequest =
       readonly back: boolean;
       /** How long to wait for the end, in milliseconds; 0: as long as the configuration's timers allow. */
       readonly timeout: number;
+      /** How long proxies may take to finish first, in milliseconds; undefined: as configured, 0: they do not. */
+      readonly drainTimeout?: number;
     }
   | {
       readonly command: "maintenance";
@@ -45,7 +47,7 @@ export function parseRequest(line: string): ControlRequest | string {
   }
   if (!isObject(value)) return "the request is no object";
   const names = value["names"] ?? "mehdy";
-  const { instance, at, instances = [], timeout = 0, file } = value;
+  const { instance, at, instances = [], timeout = 0, file, drainTimeout } = value;
   switch (value["command"]) {
     case "status":
       return { command: "status" };
@@ -60,7 +62,15 @@ export function parseRequest(line: string): ControlRequest | string {
     case "switchover":
       if (!isTexts(instances)) return "'instances' is no list of names";
       if (!isTime(timeout)) return "'timeout' is no time in milliseconds";
-      return { command: "switchover", instances, back: value["back"] === true, timeout };
+      if (drainTimeout !== undefined && !isTime(drainTimeout))
+        return "'drainTimeout' is no time in milliseconds";
+      return {
+        command: "switchover",
+        instances,
+        back: value["back"] === true,
+        timeout,
+        ...(drainTimeout === undefined ? {} : { drainTimeout }),
+      };
     case "maintenance": {
       const { on, for: limit = 0 } = value;
       if (typeof on !== "boolean") return "'on' is neither true nor false";

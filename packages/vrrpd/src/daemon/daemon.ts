@@ -91,6 +91,7 @@ class Daemon {
   #refusedReload: string | undefined;
   #reloading = false;
   #reloadAgain = false;
+  #ending = false;
   #watchdog: Timer | undefined;
   #end: (() => void) | undefined;
 
@@ -274,13 +275,15 @@ class Daemon {
     reloadTime?.close();
 
     log.info("Stopping");
-    control.close();
     this.#service.notify({ STOPPING: 1 });
+    const endDrain = await control.beforeStop(runtime);
+    control.close();
     await runtime.stop({
       keepAddresses: this.#options.keepAddresses,
       limit: runtime.config.globals.child_wait_time,
     });
     beacons?.close();
+    endDrain();
     // Last: whatever is under way is served to its end.
     await proxies.end(this.#options.keepProxies);
     for (const script of this.#fifoScripts) script.stop();
@@ -417,6 +420,9 @@ class Daemon {
 
   #stop(signal: string): void {
     this.#log.detail(`${signal} received`);
+    // Once more: it is meant.
+    if (this.#ending) this.#control?.hurry();
+    this.#ending = true;
     this.#end?.();
   }
 

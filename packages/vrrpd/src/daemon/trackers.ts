@@ -174,7 +174,7 @@ export class Trackers {
         line(track, { state: state(this.#bfd.get(track.name)?.up ?? false) }),
       ),
       ...tracked.track_proxy.map((track) =>
-        line(track, { state: this.#options.proxyState(track.name) }),
+        line(track, { state: this.#options.proxyState(track.name), proxy: true }),
       ),
     ];
   }

@@ -7,6 +7,8 @@ import type { ClientEnd, DataPlane } from "../data-plane.ts";
 export interface DrainCount {
   /** Connections to the drained addresses. */
   readonly sessions: number;
+  /** Of them those with a request that was under way when the drain began. */
+  readonly old: number;
   /** Of them those without a request. */
   readonly idle: number;
 }
@@ -18,6 +20,7 @@ export interface DrainCount {
 export class ThreadDrain {
   readonly #plane: DataPlane;
   readonly #idleSince = new Map<ClientEnd, number>();
+  #old = new Set<ClientEnd>();
   readonly #concerned = new WeakMap<ClientEnd, boolean>();
   readonly #name = socketNameRoom();
   readonly #endpoint = createEndpoint();
@@ -35,10 +38,16 @@ export class ThreadDrain {
     this.#on = true;
     this.#addresses = new Set(addresses);
     this.#plane.isStopping = true;
+    this.#old = new Set(
+      [...this.#plane.clients].filter(
+        (client) => client.transaction !== undefined && this.#counts(client),
+      ),
+    );
   }
 
   end(): void {
     this.#on = false;
+    this.#old.clear();
     this.#idleSince.clear();
     this.#plane.isStopping = this.isStopped;
   }
@@ -46,7 +55,7 @@ export class ThreadDrain {
   /** Where it stands; with `closeIdle` what has been idle for `IDLE_GRACE` is closed first. */
   look(closeIdle: boolean): DrainCount {
     const { clients, now, sessions: all } = this.#plane;
-    if (!this.#on) return { sessions: 0, idle: 0 };
+    if (!this.#on) return { sessions: 0, old: 0, idle: 0 };
     let sessions = 0;
     let idle = 0;
     const known = clients.size;
@@ -69,8 +78,12 @@ export class ThreadDrain {
       sessions++;
       idle++;
     }
+    for (const client of this.#old) {
+      if (client.transaction === undefined || !clients.has(client)) this.#old.delete(client);
+    }
     // Connections that have not come so far as to be somebody's: a PROXY header or a handshake is awaited.
-    return { sessions: sessions + Math.max(0, all - known), idle };
+    const pending = Math.max(0, all - known);
+    return { sessions: sessions + pending, old: this.#old.size, idle };
   }
 
   /** Resets every connection to those addresses, and says how many. */

@@ -99,12 +99,13 @@ export class MasterPair {
 
   #sayDrain(): void {
     const all = [...this.#drains.values()];
-    const sum = (of: "sessions" | "idle" | "waiting"): number =>
+    const sum = (of: "sessions" | "old" | "idle" | "waiting"): number =>
       all.reduce((total, word) => total + word[of], 0);
     this.#server.say({
       type: "drain",
       state: all.every(({ state }) => state === "drained") ? "drained" : "draining",
       sessions: sum("sessions"),
+      old: sum("old"),
       idle: sum("idle"),
       waiting: sum("waiting"),
     });

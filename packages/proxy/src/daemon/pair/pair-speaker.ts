@@ -77,7 +77,7 @@ export class PairSpeaker {
         if (order.on) this.#lookAtDrain();
         else {
           clearTimeout(this.#drain);
-          this.#options.say({ type: "drain", state: "off", sessions: 0, idle: 0, waiting: 0 });
+          this.#options.say({ type: "drain", state: "off", sessions: 0, old: 0, idle: 0, waiting: 0 });
         }
         return;
       case "cut":
@@ -149,10 +149,12 @@ export class PairSpeaker {
     void control.fleet.ask({ kind: "drain-look", closeIdle: this.#closesIdle }).then((answers) => {
       if (!this.#isDraining) return;
       let sessions = 0;
+      let old = 0;
       let idle = 0;
       for (const answer of answers) {
         if (!isDrainCount(answer)) continue;
         sessions += answer.sessions;
+        old += answer.old;
         idle += answer.idle;
       }
       const waiting = worker.listeners.reduce(
@@ -162,8 +164,8 @@ export class PairSpeaker {
       // What was accepted in the last turn has become a session by the next look.
       this.#quietLooks = sessions === 0 && waiting === 0 ? this.#quietLooks + 1 : 0;
       const state = this.#quietLooks >= QUIET_LOOKS ? "drained" : "draining";
-      const text = `${state} ${sessions} ${idle} ${waiting}`;
-      if (text !== this.#lastDrain) say({ type: "drain", state, sessions, idle, waiting });
+      const text = `${state} ${sessions} ${old} ${idle} ${waiting}`;
+      if (text !== this.#lastDrain) say({ type: "drain", state, sessions, old, idle, waiting });
       this.#lastDrain = text;
       again();
     });

@@ -1,9 +1,9 @@
 import type { MaintenanceAnswer, WhyAnswer } from "../control-plane.ts";
 import type { JournalEntry } from "../journal.ts";
 import type { Finding, InstanceCheck } from "../peer-check.ts";
+import type { PlannedOutcome } from "../planned-move.ts";
 import type { ReloadPreview } from "../reload-preview.ts";
 import { STATE_WORD } from "../status.ts";
-import type { HandoverOutcome } from "../switchover.ts";
 import { type Paint, textTable } from "./text-table.ts";
 
 /** `vrrpctl why` for people. */
@@ -32,13 +32,20 @@ function repetition({ count, until, at }: JournalEntry): string {
     : `, ${count} times, the last ${((until - at) / 1_000).toFixed(3)} s after the first`;
 }
 
-export function handoverView(outcomes: readonly HandoverOutcome[], paint: Paint): string {
+export function handoverView(outcomes: readonly PlannedOutcome[], paint: Paint): string {
   return outcomes
-    .map(({ instance, result, detail, took }) => {
+    .map(({ instance, result, detail, took, drain }) => {
       const good = result === "handed-over" || result === "taken-back";
-      return `${instance}: ${good ? paint.good(result) : paint.bad(result)} after ${took} ms: ${detail}\n`;
+      return `${instance}: ${good ? paint.good(result) : paint.bad(result)} after ${took} ms: ${detail}${drainText(drain, paint)}\n`;
     })
     .join("");
+}
+
+function drainText(drain: PlannedOutcome["drain"], paint: Paint): string {
+  if (drain === undefined) return "";
+  const { took, cut } = drain;
+  const rest = cut === 0 ? "every connection was served to its end" : paint.bad(`${cut} connections were cut`);
+  return `\n  drained before in ${took} ms: ${rest}`;
 }
 
 export function maintenanceView(answer: MaintenanceAnswer, asked: boolean, paint: Paint): string {

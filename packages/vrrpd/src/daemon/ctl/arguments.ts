@@ -69,15 +69,25 @@ export const COMMANDS = {
     },
   },
   switchover: {
-    usage: "switchover [INSTANCE ...] [--back] [--timeout TIME]",
+    usage: "switchover [INSTANCE ...] [--back] [--timeout TIME] [--drain-timeout TIME]",
     summary: "give the addresses to the peer, make-before-break; all instances unless named",
-    options: { "--back": false, "--timeout": true },
-    help: "  --back           end it: who has the higher priority becomes master again\n  --timeout TIME   how long to wait for the end, as 10s; it goes on without us. Default: until it is over\nThe addresses stay until the peer's first advert is heard. When nobody comes, this host stays master and the exit\nstatus is 1. Afterwards this host stays backup, whatever its priority, until the peer fails, --back, or a restart of\nthe host. Instances of a sync group move together.",
+    options: { "--back": false, "--timeout": true, "--drain-timeout": true },
+    help: "  --back           end it: who has the higher priority becomes master again\n  --timeout TIME   how long to wait for the end, as 10s; it goes on without us. Default: until it is over\n  --drain-timeout TIME   how long the proxies that the instances track may take to answer what is under way before the\n                   addresses go; what is left then is reset, and counted. 0: no drain. Default: drain_timeout\nThe addresses stay until the peer's first advert is heard. When nobody comes, this host stays master and the exit\nstatus is 1. Afterwards this host stays backup, whatever its priority, until the peer fails, --back, or a restart of\nthe host. Instances of a sync group move together.",
     request: (words, options) => {
       const text = options.get("--timeout") ?? "0";
       const timeout = parseDuration(text);
       if (timeout === undefined) return `'${text}' is no duration: write 10s, 5m, 1h`;
-      return { command: "switchover", instances: words, back: options.has("--back"), timeout };
+      const drainText = options.get("--drain-timeout");
+      const drainTimeout = drainText === undefined ? undefined : parseDuration(drainText);
+      if (drainText !== undefined && drainTimeout === undefined)
+        return `'${drainText}' is no duration: write 10s, 5m, 1h`;
+      return {
+        command: "switchover",
+        instances: words,
+        back: options.has("--back"),
+        timeout,
+        ...(drainTimeout === undefined ? {} : { drainTimeout }),
+      };
     },
   },
   maintenance: {

@@ -85,9 +85,10 @@ function longestAnswer(request: ControlRequest): number | undefined {
     case "switchover":
       if (request.timeout > 0) return request.timeout + READ_LIMIT;
       // The way back waits for preempt_delay, however long that is.
-      return request.back ? undefined : MOVE_LIMIT;
+      if (request.back) return undefined;
+      return MOVE_LIMIT + (request.drainTimeout ?? DRAIN_LIMIT);
     case "maintenance":
-      return MOVE_LIMIT;
+      return MOVE_LIMIT + DRAIN_LIMIT;
     default:
       return READ_LIMIT;
   }
@@ -95,6 +96,8 @@ function longestAnswer(request: ControlRequest): number | undefined {
 
 const READ_LIMIT = 5_000;
 const MOVE_LIMIT = 20_000;
+/** The longest `drain_timeout` that there may be. */
+const DRAIN_LIMIT = 3_600_000;
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "no such socket: vrrpd does not run, or elsewhere (--socket, --instance, --namespace)",

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Clock } from "@ha/base";
 import type { VrrpView } from "@ha/base/pair-line";
+import { SynBlock } from "@ha/linux";
 import type { ProxyProgram } from "../../core/config/proxy-model.ts";
 import type { TrackerState } from "../../core/tracking.ts";
 import type { Log } from "../log.ts";
@@ -25,6 +26,7 @@ export class ProxyFleet {
   readonly #options: ProxyFleetOptions;
   readonly #record: ProxyRecord;
   readonly #runners = new Map<string, ProxyRunner>();
+  readonly synBlock = new SynBlock();
 
   constructor(options: ProxyFleetOptions) {
     this.#options = options;
@@ -46,6 +48,8 @@ export class ProxyFleet {
 
   /** Starts what is not running yet, and ends what is not in the configuration any more. */
   async start(programs: readonly ProxyProgram[]): Promise<void> {
+    // A predecessor may have been killed while it drained.
+    this.synBlock.clear();
     for (const { name, pid } of this.#record.all) {
       if (programs.some((program) => program.name === name)) continue;
       this.#options.log.notice(
