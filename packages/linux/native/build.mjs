@@ -47,7 +47,19 @@ const artefacts = [
   },
   { out: "signals.node", sources: ["signals.c"], flags: ADDON },
   { out: "sockets.node", sources: ["sockets.c"], flags: ADDON },
-  { out: "tls.node", sources: ["tls.c"], flags: ADDON },
+  {
+    out: "tls.node",
+    sources: [
+      "tls.c",
+      "tls-context.c",
+      "tls-names.c",
+      "tls-cache.c",
+      "tls-session.c",
+      "tls-facts.c",
+    ],
+    headers: ["tls.h", "tls-openssl.h"],
+    flags: ADDON,
+  },
 ];
 
 const force = process.argv.includes("--force");
