@@ -240,7 +240,7 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
   function runAndDie(text: string): ChildProcess {
     const from = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
     const source = `
-      import { startGuard } from ${from("./guard.js")};
+      import { prepareHold, startGuard } from ${from("./guard.js")};
       import { ipPacket } from ${from("./ip-packet.js")};
       import { removeAddress } from ${from("./address-request.js")};
       import { removeLink } from ${from("./link-request.js")};
@@ -278,8 +278,8 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
       for (let vrid = 1; vrid <= 255; vrid++) {
         const packet = ipPacket({ source: ip("192.0.2.1"), destination: ip("224.0.0.18"), protocol: 112, ttl: 255 },
           Uint8Array.of(0x31, vrid, 100, 0, 0, 50, 0, 0));
-        const failure = guard.hold({ id: vrid, interval: milliseconds(500), adverts: [[{ ifindex: ${a0}, packet }]], repeat: true,
-          farewell: [], removals: [], winners: [], leaveAfter: milliseconds(100), graceAfter: milliseconds(1900), resume: new Uint8Array(100) });
+        const failure = guard.hold(prepareHold({ id: vrid, interval: milliseconds(500), adverts: [[{ ifindex: ${a0}, packet }]], repeat: true,
+          farewell: [], removals: [], winners: [], leaveAfter: milliseconds(100), graceAfter: milliseconds(1900), resume: new Uint8Array(100) }));
         if (failure) console.error(failure);
       }
     `);
@@ -314,9 +314,9 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
       const advert = (priority) => [{ ifindex: ${vmac}, packet: ipPacket(
         { source: ip("fe80::100"), destination: ip("ff02::12"), protocol: 112, ttl: 255 }, Uint8Array.of(0x31, 52, priority, 0, 0, 10, 0, 0)) }];
       const guard = startGuard({ command: ["/bin/sh", "-c", "sleep 2; exit 4"], environment: {}, heartbeatTimeout: milliseconds(2000), onExit() {} });
-      guard.hold({ id: 9, interval: milliseconds(50), adverts: [advert(1)], repeat: true, farewell: [advert(0)],
+      guard.hold(prepareHold({ id: 9, interval: milliseconds(50), adverts: [advert(1)], repeat: true, farewell: [advert(0)],
         removals: [removeAddress({ ifindex: ${a0}, prefix: { address: ip("2001:db8::100"), length: 64 } }), removeLink({ index: ${vmac}, name: "vrrp.52" })],
-        winners: [], leaveAfter: milliseconds(100), graceAfter: milliseconds(5000), resume: new Uint8Array() });
+        winners: [], leaveAfter: milliseconds(100), graceAfter: milliseconds(5000), resume: new Uint8Array() }));
       guard.renew(9, { adverts: [advert(11), advert(12), advert(13)], farewell: [advert(0), advert(0)], repeat: false, nextAfter: milliseconds(150) });
     `);
     await until(() => marks.length === 5, 6_000);

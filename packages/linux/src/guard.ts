@@ -42,6 +42,10 @@ export interface GuardedRouter {
   readonly resume: Uint8Array;
 }
 
+/** What `hold` tells, as bytes: built ahead, since at a takeover each millisecond is an outage. */
+export type PreparedHold = Uint8Array & { readonly [preparedHoldBrand]: "PreparedHold" };
+declare const preparedHoldBrand: unique symbol;
+
 /** Bytes for another netlink family than rtnetlink: an nftables batch, say. */
 export interface RawNetlinkMessage {
   /** NETLINK_…: 12 for netfilter. */
@@ -96,7 +100,7 @@ export interface Guard {
   readonly fd: number;
   beat(): SystemError | undefined;
   /** From now on this is to be guarded; replaces an earlier entry of the same id as a whole. */
-  hold(router: GuardedRouter): SystemError | undefined;
+  hold(router: PreparedHold): SystemError | undefined;
   /** Fresh adverts for an entry, as HMAC and AH need with each advert; cheap. */
   renew(
     id: number,
@@ -212,8 +216,8 @@ class ProcessGuard implements Guard {
     return this.#send(header(MESSAGE.beat, 0));
   }
 
-  hold(router: GuardedRouter): SystemError | undefined {
-    return this.#send(holdMessage(router));
+  hold(router: PreparedHold): SystemError | undefined {
+    return this.#send(router);
   }
 
   renew(
@@ -326,7 +330,8 @@ function helloMessage(options: GuardOptions): Uint8Array {
     .finish();
 }
 
-function holdMessage(router: GuardedRouter): Uint8Array {
+/** Everything that `Guard.hold` needs. */
+export function prepareHold(router: GuardedRouter): PreparedHold {
   const { interval } = router;
   const out = new MessageWriter(MESSAGE.hold, router.id);
   out.u32(router.repeat ? FLAG_REPEAT : 0, 0);
@@ -343,7 +348,7 @@ function holdMessage(router: GuardedRouter): Uint8Array {
     out.section(SECTION.winner, [...where, program]);
   }
   out.section(SECTION.resume, [router.resume]);
-  return out.finish();
+  return out.finish() as PreparedHold;
 }
 
 function advertSections(

@@ -40,6 +40,8 @@ export {
   type GuardedRouter,
   type GuardOptions,
   type HeldRouter,
+  type PreparedHold,
+  prepareHold,
   type RawNetlinkMessage,
   startGuard,
   type WinnerFilter,

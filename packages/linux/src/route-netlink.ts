@@ -60,6 +60,7 @@ class LinuxNetworkState implements NetworkState {
   readonly #requests: NetlinkSocket;
   readonly #batch = createBatch(EVENT_BATCH, EVENT_SLOT);
   readonly #links = new Map<number, Link>();
+  readonly #linksByName = new Map<string, Link>();
   readonly #addresses = new Map<string, InterfaceAddress>();
   readonly #listeners = new Set<(event: NetworkEvent) => void>();
   readonly #pending = new Set<(error: SystemError) => void>();
@@ -92,8 +93,7 @@ class LinuxNetworkState implements NetworkState {
   }
 
   linkByName(name: string): Link | undefined {
-    for (const link of this.#links.values()) if (link.name === name) return link;
-    return undefined;
+    return this.#linksByName.get(name);
   }
 
   linkByIndex(index: number): Link | undefined {
@@ -206,7 +206,7 @@ class LinuxNetworkState implements NetworkState {
   #read(): void {
     for (const message of dumpMessages(RTM.getLink)) {
       const link = readLink(message.body);
-      if (link !== undefined) this.#links.set(link.index, link);
+      if (link !== undefined) this.#index(link);
     }
     for (const message of dumpMessages(RTM.getAddress)) {
       const address = readInterfaceAddress(message.body);
@@ -281,7 +281,8 @@ class LinuxNetworkState implements NetworkState {
 
   #putLink(link: Link): void {
     const previous = this.#links.get(link.index);
-    this.#links.set(link.index, link);
+    if (previous !== undefined) this.#forgetName(previous);
+    this.#index(link);
     if (previous !== undefined && sameLink(previous, link)) return;
     this.#tell({ type: "link", link, previous });
   }
@@ -290,7 +291,18 @@ class LinuxNetworkState implements NetworkState {
     const link = this.#links.get(index);
     if (link === undefined) return;
     this.#links.delete(index);
+    this.#forgetName(link);
     this.#tell({ type: "link-gone", link });
+  }
+
+  #index(link: Link): void {
+    this.#links.set(link.index, link);
+    this.#linksByName.set(link.name, link);
+  }
+
+  /** Another link may have taken the name already: events of a rename come in the order of the changes. */
+  #forgetName({ index, name }: Link): void {
+    if (this.#linksByName.get(name)?.index === index) this.#linksByName.delete(name);
   }
 
   #putAddress(address: InterfaceAddress, by: AddressEvent["by"]): void {

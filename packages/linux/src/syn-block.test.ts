@@ -6,7 +6,9 @@ import { fileURLToPath } from "node:url";
 // In a network namespace of its own, which the kernel forgets with the process.
 const skip = process.geteuid?.() === 0 ? false : "needs root";
 
-test("blocked addresses take no new connection, in IPv4 and IPv6, and take them again afterwards", { skip }, () => {
+test("blocked addresses take no new connection, in IPv4 and IPv6, and take them again afterwards", {
+  skip,
+}, () => {
   const module = fileURLToPath(new URL("./syn-block.js", import.meta.url));
   const script = `
     const { SynBlock } = await import(${JSON.stringify(module)});

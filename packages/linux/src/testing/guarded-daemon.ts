@@ -9,7 +9,7 @@ import process from "node:process";
 import { internetChecksum, ip, milliseconds } from "@ha/base";
 import { addAddress, removeAddress } from "../address-request.ts";
 import { winnerProgram } from "../classic-filter.ts";
-import { adoptGuard, type Guard, type GuardedRouter, startGuard } from "../guard.ts";
+import { adoptGuard, type Guard, type GuardedRouter, prepareHold, startGuard } from "../guard.ts";
 import { ipPacket } from "../ip-packet.ts";
 import { openVrrpSocket } from "../raw-socket.ts";
 import { openRouteNetlink } from "../route-netlink.ts";
@@ -97,7 +97,7 @@ let guard: Guard;
 if (adopted === undefined) {
   guard = startGuard(guardOptions);
   // The guard is told before the address is there.
-  guard.hold(router);
+  guard.hold(prepareHold(router));
   await network.apply(addAddress(address));
   say("fresh", process.pid, guard.pid);
 } else {
@@ -105,7 +105,7 @@ if (adopted === undefined) {
   for (const held of adopted.held) {
     say("resumed", process.pid, held.sent, new TextDecoder().decode(held.resume));
   }
-  guard.hold(router);
+  guard.hold(prepareHold(router));
 }
 
 const socket = openVrrpSocket({

@@ -59,7 +59,7 @@ export class AdvertEncoder {
     context: EncodeContext,
     advert: { priority: number; kind: AdvertKind; utc: () => Micros },
   ): readonly OutgoingPacket[] {
-    if (isBound(context.router)) {
+    if (!isRepeatable(context.router)) {
       return packets(context, advert, (bytes, packet) =>
         this.#seal(context, bytes, packet, advert.utc()),
       );
@@ -82,7 +82,7 @@ export class AdvertEncoder {
     { priority, count, utc }: { priority: number; count: number; utc: Micros },
   ): PreparedAdverts {
     const { router } = context;
-    const repeatable = !isBound(router);
+    const repeatable = isRepeatable(router);
     const saved = [this.#hmacSequence, this.#ahSequence, this.#identification] as const;
     const at = (index: number, kind: AdvertKind, of: number) =>
       this.encode(context, {
@@ -143,9 +143,9 @@ export class AdvertEncoder {
   }
 }
 
-/** Whether each advert is unlike the last. */
-function isBound({ authentication, hmac }: Router): boolean {
-  return authentication.type === "ah" || (hmac !== undefined && hmac.mode !== "receive-only");
+/** Whether one advert is like the next: no digest binds it to its moment. */
+export function isRepeatable({ authentication, hmac }: Router): boolean {
+  return authentication.type !== "ah" && (hmac === undefined || hmac.mode === "receive-only");
 }
 
 function packets(

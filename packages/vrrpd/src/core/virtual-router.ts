@@ -4,6 +4,7 @@ import { decodeAdvert } from "./advert.ts";
 import {
   AdvertEncoder,
   type EncodeContext,
+  isRepeatable,
   type PreparedAdverts,
   type Sequences,
 } from "./advert-encoder.ts";
@@ -240,6 +241,18 @@ export class VirtualRouter {
   /** Before the start: what a predecessor's prepared adverts have used up. */
   continueFrom(sequences: Sequences): void {
     this.#encoder.continueFrom(sequences);
+  }
+
+  /** Whether one advert is like the next: no digest binds it to its moment. */
+  get repeatable(): boolean {
+    return isRepeatable(this.#router);
+  }
+
+  /** Builds ahead what a takeover will send first. */
+  prepareFirst(): void {
+    if (!this.repeatable) return;
+    const { priority } = this.#standing;
+    this.#encoder.encode(this.#context, { priority, kind: "extra", utc: this.#ports.utc });
   }
 
   /** Adverts to be sent while this process is away, at the present priority. */

@@ -1,10 +1,12 @@
 import { unlink } from "node:fs/promises";
 import { release } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { formatDiagnostic, type Micros, micros, seededRandom, type Timer } from "@ha/base";
 import {
   enterNetworkNamespace,
   linuxTransport,
+  type NetworkState,
   openEchoListener,
   openPacketSocket,
   openRouteNetlink,
@@ -41,6 +43,7 @@ import { missingPrivileges } from "./privileges.ts";
 import { Proxies } from "./proxies.ts";
 import { readConfigAside } from "./read-aside.ts";
 import { readConfig } from "./read-config.ts";
+import { rehearseTakeover } from "./rehearsal.ts";
 import { ReloadTime } from "./reload-time.ts";
 import { Runtime } from "./runtime.ts";
 import { applyScheduling } from "./scheduling.ts";
@@ -191,7 +194,7 @@ class Daemon {
     const control = this.#openControl(config, guard, proxies);
     const runtime: Runtime = new Runtime(config, {
       clock: this.#clock,
-      utc: () => micros((performance.timeOrigin + performance.now()) * 1_000),
+      utc: wallClock,
       random: seededRandom(process.pid ^ Date.now()),
       log,
       network,
@@ -227,6 +230,10 @@ class Daemon {
           guard?.refresh(instance);
           beacons?.refresh(instance);
         },
+        prepare: (instance) => {
+          instance.held.prepare();
+          guard?.prepare(instance);
+        },
         mayResume: (instance) => this.#mayResume(instance, guard, record),
         isKept: (instance) => guard?.isLeaving(instance) ?? false,
         inMaintenance: () => control.maintenance.record !== undefined,
@@ -259,6 +266,7 @@ class Daemon {
     guard?.settle(runtime.instances);
     await control.open(runtime);
     log.info("Startup complete");
+    void this.#rehearse(runtime, network, guard);
     this.#service.notify({ READY: 1, MAINPID: guard?.pid ?? process.pid, STATUS: "running" });
     sayReady(process.env, ExitCode.ok);
     this.#feedWatchdog();
@@ -332,6 +340,31 @@ class Daemon {
     }
   }
 
+  /** A little at a time, so that nothing else has to wait for it. */
+  async #rehearse(
+    runtime: Runtime,
+    network: NetworkState,
+    guard: GuardLink | undefined,
+  ): Promise<void> {
+    const stages = rehearseTakeover({
+      config: runtime.config,
+      network,
+      openAnnouncer: openPacketSocket,
+      digests,
+      utc: wallClock,
+      onHeld: (instance) => guard?.rehearse(instance),
+    });
+    try {
+      while (stages.next().done !== true) {
+        runtime.dispatch.rehearse();
+        await pause(REHEARSAL_PAUSE_MS);
+        if (network.closed) return;
+      }
+    } catch (error) {
+      this.#log.warning(`the rehearsal of a takeover failed: ${String(error)}`);
+    }
+  }
+
   /** `-d`. */
   async #dumpToLog(runtime: Runtime): Promise<void> {
     const { dataDump } = await import("./dump-text.ts");
@@ -347,7 +380,6 @@ class Daemon {
       log: this.#log,
       respawn: this.#options.respawn,
       forwardSignals: this.#service.active,
-      monotonic,
       bootId: this.#bootId,
       scripts: () => this.#runtime?.scriptVerdicts() ?? {},
     });
@@ -586,6 +618,14 @@ class Daemon {
       ...runtime.status(),
     };
   }
+}
+
+/** Between two stages of the rehearsal. */
+const REHEARSAL_PAUSE_MS = 1;
+
+/** Microseconds since 1970. */
+function wallClock(): Micros {
+  return micros((performance.timeOrigin + performance.now()) * 1_000);
 }
 
 /** CLOCK_MONOTONIC, which processes share. */

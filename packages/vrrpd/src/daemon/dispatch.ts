@@ -1,4 +1,4 @@
-import { type Family, formatAddress, type IpAddress } from "@ha/base";
+import { type Family, formatAddress, type IpAddress, ip } from "@ha/base";
 import type {
   EchoListener,
   EchoListenerOptions,
@@ -103,6 +103,11 @@ export class Dispatch {
   /** Hands over everything that waits in the kernel. */
   drain(): void {
     for (const channel of this.#channels.values()) channel.drain();
+  }
+
+  /** Sends by every socket what is longer than any packet: the kernel refuses it, and the way to it has been gone. */
+  rehearse(): void {
+    for (const channel of this.#channels.values()) channel.rehearse();
   }
 
   /** Asks the kernel what it refused since the last time. */
@@ -265,6 +270,11 @@ class Channel {
     if (problem !== undefined) this.#tell(problem);
   }
 
+  rehearse(): void {
+    const nobody = NOBODY[this.#family];
+    this.#socket?.send(TOO_LONG, { source: nobody, destination: nobody });
+  }
+
   drain(): void {
     this.#socket?.drain();
   }
@@ -357,6 +367,10 @@ class Channel {
 
 /** How long changes are gathered; a router that is new hears nothing for so long. */
 const SOON_MS = 5;
+
+const NOBODY = { 4: ip("0.0.0.0"), 6: ip("::") } as const;
+/** One byte more than an IP packet can have. */
+const TOO_LONG = new Uint8Array(65_536);
 
 /** Replayed farewells that are answered in a second, on one interface. */
 const ECHOES_A_SECOND = 50;

@@ -1,4 +1,13 @@
-import { type Clock, type Micros, micros, milliseconds, seconds, type Timer } from "@ha/base";
+import {
+  type Clock,
+  type IpAddress,
+  type Micros,
+  micros,
+  milliseconds,
+  sameAddress,
+  seconds,
+  type Timer,
+} from "@ha/base";
 import {
   adoptGuard,
   type Guard,
@@ -6,6 +15,8 @@ import {
   type GuardOptions,
   type HeldRouter,
   type PreparedAdvert,
+  type PreparedHold,
+  prepareHold,
   removeLink,
   type SystemError,
   startGuard,
@@ -14,7 +25,9 @@ import {
 } from "@ha/linux";
 import type { Config } from "../core/config/model.ts";
 import type { OutgoingPacket } from "../core/ports.ts";
+import type { Router } from "../core/router.ts";
 import { leaveTime } from "../core/transition.ts";
+import type { Holdings } from "./holdings.ts";
 import { type Inheritance, readInheritance, writeInheritance } from "./inheritance.ts";
 import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { Log } from "./log.ts";
@@ -27,8 +40,6 @@ export interface GuardLinkOptions {
   readonly respawn: boolean;
   /** The guard is what systemd watches, and passes signals on. */
   readonly forwardSignals: boolean;
-  /** CLOCK_MONOTONIC, which outlives this process. */
-  readonly monotonic: () => Micros;
   readonly bootId: string;
   /** The verdicts of scripts, to be inherited. */
   readonly scripts: () => Readonly<Record<string, boolean>>;
@@ -47,6 +58,7 @@ export class GuardLink {
   readonly #ids = new Map<string, number>();
   readonly #holding = new Map<number, InstanceRuntime>();
   readonly #announced = new Set<number>();
+  readonly #prepared = new Map<number, { readonly of: PreparedFor; readonly hold: PreparedHold }>();
   #guard: Guard | undefined;
   #inherited = new Map<string, { readonly held: HeldRouter; readonly record: Inheritance }>();
   #beat: Timer | undefined;
@@ -136,6 +148,26 @@ export class GuardLink {
     });
   }
 
+  /** Makes ahead what `onHeld` will tell the guard: at a takeover each millisecond is an outage. */
+  prepare(instance: InstanceRuntime): void {
+    if (!instance.router.repeatable) return;
+    const id = this.#idOf(instance);
+    const of = this.#preparedFor(instance, instance.held.prepare());
+    const known = this.#prepared.get(id);
+    if (known !== undefined && isSame(known.of, of)) return;
+    this.#prepared.set(id, { of, hold: prepareHold(this.#guarded(id, instance, of.holdings)) });
+  }
+
+  /** Does what `onHeld` does, but for telling that anything is held. */
+  rehearse(instance: InstanceRuntime): void {
+    const id = this.#idOf(instance);
+    this.prepare(instance);
+    this.#holdOf(id, instance);
+    this.#tell(this.#guard?.beat());
+    this.#prepared.delete(id);
+    this.#ids.delete(instance.name);
+  }
+
   /** Settings, priority, source or addresses of a held instance may be others now. */
   refresh(instance: InstanceRuntime): void {
     const id = this.#idOf(instance);
@@ -157,7 +189,7 @@ export class GuardLink {
         this.#tell(this.#guard?.sent(id));
         return;
       }
-      const { adverts, farewell, repeatable } = this.#prepared(instance);
+      const { adverts, farewell, repeatable } = this.#adverts(instance);
       this.#tell(
         this.#guard?.renew(id, {
           adverts,
@@ -189,23 +221,43 @@ export class GuardLink {
 
   #hold(id: number, instance: InstanceRuntime): void {
     if (this.#guard === undefined) return;
-    this.#tell(this.#guard.hold(this.#guarded(id, instance)));
+    this.#tell(this.#guard.hold(this.#holdOf(id, instance)));
   }
 
-  #guarded(id: number, instance: InstanceRuntime): GuardedRouter {
+  #holdOf(id: number, instance: InstanceRuntime): PreparedHold {
+    const { holdings } = instance.held;
+    const known = this.#prepared.get(id);
+    // Digests bind adverts to their moment.
+    if (known !== undefined && instance.router.repeatable) {
+      if (isSame(known.of, this.#preparedFor(instance, holdings))) return known.hold;
+    }
+    return prepareHold(this.#guarded(id, instance, holdings));
+  }
+
+  #preparedFor(instance: InstanceRuntime, holdings: Holdings): PreparedFor {
+    const { router, standing } = instance.router;
+    return {
+      router,
+      holdings,
+      priority: standing.priority,
+      source: standing.source,
+      ifindex: instance.advertIndex(),
+      links: instance.virtualLinks().map(({ index }) => index),
+      scripts: JSON.stringify(this.#options.scripts()),
+    };
+  }
+
+  #guarded(id: number, instance: InstanceRuntime, holdings: Holdings): GuardedRouter {
     const { router } = instance.router;
-    const { adverts, farewell, repeatable, sequences } = this.#prepared(instance);
-    const { bootId, monotonic } = this.#options;
+    const { adverts, farewell, repeatable, sequences } = this.#adverts(instance);
+    const { bootId } = this.#options;
     return {
       id,
       interval: router.interval,
       adverts,
       repeat: repeatable,
       farewell,
-      removals: [
-        ...instance.held.holdings.remove,
-        ...instance.virtualLinks().map((link) => removeLink(link)),
-      ],
+      removals: [...holdings.remove, ...instance.virtualLinks().map((link) => removeLink(link))],
       winners: this.#winners(instance),
       leaveAfter: leaveTime(router),
       // Differs from the two intervals of slower routers, because a start takes longer than two short ones.
@@ -213,14 +265,13 @@ export class GuardLink {
       resume: writeInheritance({
         name: instance.name,
         bootId,
-        heldSince: monotonic(),
         scripts: this.#options.scripts(),
         sequences,
       }),
     };
   }
 
-  #prepared(instance: InstanceRuntime): {
+  #adverts(instance: InstanceRuntime): {
     readonly adverts: readonly PreparedAdvert[];
     readonly farewell: readonly PreparedAdvert[];
     readonly repeatable: boolean;
@@ -315,6 +366,30 @@ export class GuardLink {
     if (!this.#troubled) this.#options.log.warning(`guard: ${problem.message}`);
     this.#troubled = true;
   }
+}
+
+/** All that the guard's message follows from. */
+interface PreparedFor {
+  readonly router: Router;
+  readonly holdings: Holdings;
+  readonly priority: number;
+  readonly source: IpAddress;
+  readonly ifindex: number;
+  readonly links: readonly number[];
+  /** The verdicts, as text. */
+  readonly scripts: string;
+}
+
+function isSame(a: PreparedFor, b: PreparedFor): boolean {
+  return (
+    a.router === b.router &&
+    a.holdings === b.holdings &&
+    a.priority === b.priority &&
+    sameAddress(a.source, b.source) &&
+    a.ifindex === b.ifindex &&
+    a.links.join() === b.links.join() &&
+    a.scripts === b.scripts
+  );
 }
 
 /** A daemon needs about 200 ms to start. */

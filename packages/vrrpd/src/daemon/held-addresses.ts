@@ -9,7 +9,7 @@ import type {
 } from "@ha/linux";
 import type { AddressPort } from "../core/ports.ts";
 import type { Announcement, Announcements } from "./announcements.ts";
-import { type Holdings, holdingsOf, type Wanted } from "./holdings.ts";
+import { type Holdings, holdingsOf, isCurrent, type Wanted } from "./holdings.ts";
 import type { Log } from "./log.ts";
 
 export interface HeldAddressesOptions {
@@ -19,7 +19,10 @@ export interface HeldAddressesOptions {
   readonly announcements: Announcements;
   readonly log: Log;
   /** What is to be held now; asked each time, since reloads and interfaces change it. */
-  readonly wanted: () => Wanted;
+  readonly wanted: () => Wanted & {
+    /** Another object when anything of the rest may be another. */
+    readonly version: object;
+  };
   /** Told when something of ours was taken away by somebody else. */
   readonly onRemoved: (address: IpAddress | undefined) => void;
   /** Told before addresses are put in place, and after they were taken away. */
@@ -33,6 +36,8 @@ export class HeldAddresses implements AddressPort {
   #keepForEver = false;
   #applied: Promise<unknown> = Promise.resolve();
   #holdings: Holdings = EMPTY;
+  /** Made ahead, for this version of what is wanted. */
+  #prepared: { readonly version: object; readonly holdings: Holdings } | undefined;
   /** Our own removals that the kernel has not told us of yet, by address. */
   readonly #expected = new Map<string, number>();
 
@@ -47,6 +52,11 @@ export class HeldAddresses implements AddressPort {
   /** What was placed last. */
   get holdings(): Holdings {
     return this.#holdings;
+  }
+
+  /** Makes ahead what `add` will ask of the kernel: at a takeover each millisecond is an outage. */
+  prepare(): Holdings {
+    return this.#compute();
   }
 
   add(): void {
@@ -85,14 +95,14 @@ export class HeldAddresses implements AddressPort {
     for (const { config, ifindex } of this.#holdings.addresses) {
       const link = network.linkByIndex(ifindex);
       if (link === undefined) continue;
-      const what =
-        config.address.family === 4 ? "gratuitous ARPs" : "Unsolicited Neighbour Adverts";
-      log.detail(
-        `(${name}) Sending/queueing ${what} on ${link.name} for ${formatAddress(config.address)}`,
-      );
       list.push({ address: config.address, ifindex, device: link.name, mac: link.mac });
     }
     announcements.announce(name, list, repeat);
+    // The lines come after the frames, which somebody waits for.
+    for (const { address, device } of list) {
+      const what = address.family === 4 ? "gratuitous ARPs" : "Unsolicited Neighbour Adverts";
+      log.detail(`(${name}) Sending/queueing ${what} on ${device} for ${formatAddress(address)}`);
+    }
   }
 
   /** Once, those that are on another device than this one; undefined: all. */
@@ -209,8 +219,16 @@ export class HeldAddresses implements AddressPort {
   }
 
   #compute(): Holdings {
-    const { network, wanted } = this.#options;
-    return holdingsOf(wanted(), (name) => network.linkByName(name)?.index);
+    const { network } = this.#options;
+    const wanted = this.#options.wanted();
+    const indexOf = (name: string): number | undefined => network.linkByName(name)?.index;
+    const known = this.#prepared;
+    if (known?.version === wanted.version && isCurrent(known.holdings, indexOf)) {
+      return known.holdings;
+    }
+    const holdings = holdingsOf(wanted, indexOf);
+    this.#prepared = { version: wanted.version, holdings };
+    return holdings;
   }
 
   #has(ifindex: number, address: IpAddress): boolean {
@@ -237,6 +255,7 @@ const EMPTY: Holdings = {
   remove: [],
   keys: new Set(),
   missing: [],
+  indexes: new Map(),
 };
 
 function keyOf(ifindex: number, address: IpAddress): string {

@@ -44,6 +44,8 @@ export class HeldRecord {
   readonly #before: RecordFile | undefined;
   #timer: Timer | undefined;
   #writing: Promise<void> = Promise.resolve();
+  /** A write has been asked for, and not begun. */
+  #asked = false;
   #failed = false;
 
   constructor(options: {
@@ -133,11 +135,14 @@ export class HeldRecord {
     }
   }
 
+  /** Once for all that changes until the last write has ended: 255 routers may change hands at once. */
   #write(): void {
-    const text = JSON.stringify(this.#content());
+    if (this.#asked) return;
+    this.#asked = true;
     this.#writing = this.#writing.then(async () => {
+      this.#asked = false;
       try {
-        await writeDump(this.#path, text);
+        await writeDump(this.#path, JSON.stringify(this.#content()));
       } catch (error) {
         if (!this.#failed) {
           this.#log.warning(`cannot write ${this.#path}: ${String(error)}`);

@@ -54,9 +54,9 @@ export class HolderWatch {
     const { log, limiter, network } = this.#options;
     const announcer = this.#announcer(ifindex);
     if (announcer === undefined) return;
+    const problem = announcer.announce(address, network.linkByIndex(ifindex)?.mac ?? mac);
     const what = address.family === 4 ? "gratuitous ARP" : "unsolicited Neighbour Advert";
     log.detail(`Sending ${what} on ${device} for ${formatAddress(address)}`);
-    const problem = announcer.announce(address, network.linkByIndex(ifindex)?.mac ?? mac);
     if (problem !== undefined) {
       limiter.write(`announce ${device}`, `${what} on ${device}: ${problem.message}`);
     }

@@ -36,6 +36,8 @@ export interface Holdings {
   /** Of tracked routes and rules, as events about them have them. */
   readonly keys: ReadonlySet<string>;
   readonly missing: readonly string[];
+  /** The interfaces that were looked up, and the index that each had. */
+  readonly indexes: ReadonlyMap<string, number | undefined>;
 }
 
 /** One thing that is held. */
@@ -61,9 +63,11 @@ export interface Wanted {
  */
 export function holdingsOf(wanted: Wanted, indexOf: FindIndex): Holdings {
   const missing = new Set<string>();
+  const indexes = new Map<string, number | undefined>();
   const find = (name: string | undefined): number | undefined => {
     if (name === undefined) return undefined;
     const index = indexOf(name);
+    indexes.set(name, index);
     if (index === undefined) missing.add(name);
     return index;
   };
@@ -99,7 +103,14 @@ export function holdingsOf(wanted: Wanted, indexOf: FindIndex): Holdings {
     remove: entries.map(({ remove }) => remove).reverse(),
     keys: new Set(tracked),
     missing: [...missing],
+    indexes,
   };
+}
+
+/** Whether the interfaces are still those that the requests were made for. */
+export function isCurrent({ indexes }: Holdings, indexOf: FindIndex): boolean {
+  for (const [name, index] of indexes) if (indexOf(name) !== index) return false;
+  return true;
 }
 
 function addressSpec(

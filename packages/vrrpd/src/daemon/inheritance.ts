@@ -1,5 +1,3 @@
-import type { Micros } from "@ha/base";
-import { micros } from "@ha/base";
 import type { Sequences } from "../core/advert-encoder.ts";
 
 /** What a master leaves with the guard for the daemon that follows it. */
@@ -7,8 +5,6 @@ export interface Inheritance {
   /** The instance. */
   readonly name: string;
   readonly bootId: string;
-  /** On CLOCK_MONOTONIC. */
-  readonly heldSince: Micros;
   /** The verdicts of scripts, so that the successor's priority is ours from its first advert on. */
   readonly scripts: Readonly<Record<string, boolean>>;
   /** Numbers that the prepared adverts use up, where HMAC or AH number them. */
@@ -30,11 +26,10 @@ export function readInheritance(bytes: Uint8Array): Inheritance | undefined {
       isRecord(part) && typeof part["bigint"] === "string" ? BigInt(part["bigint"]) : part,
     );
     if (!isRecord(value)) return undefined;
-    const { name, bootId, heldSince, scripts, sequences } = value;
+    const { name, bootId, scripts, sequences } = value;
     if (typeof name !== "string" || typeof bootId !== "string") return undefined;
-    if (typeof heldSince !== "number" || !isSequences(sequences)) return undefined;
-    if (!isVerdicts(scripts)) return undefined;
-    return { name, bootId, heldSince: micros(heldSince), scripts, sequences };
+    if (!isSequences(sequences) || !isVerdicts(scripts)) return undefined;
+    return { name, bootId, scripts, sequences };
   } catch {
     return undefined;
   }

@@ -86,6 +86,7 @@ export class InstanceRuntime {
       announcements: world.announcements,
       log: world.log,
       wanted: () => ({
+        version: this.#config,
         addresses: [...this.#config.virtual_ipaddress, ...this.#config.virtual_ipaddress_excluded],
         routes: this.#config.virtual_routes,
         rules: this.#config.virtual_rules,

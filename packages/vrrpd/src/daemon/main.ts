@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { helpText, parseCli } from "./cli.ts";
 import { EarlySignals } from "./early-signals.ts";
 import { printVersion } from "./version.ts";
@@ -38,6 +39,8 @@ async function main(args: readonly string[]): Promise<number> {
   if (!options.foreground && !isInBackground(process.env)) {
     return startInBackground(process.argv.slice(1), options);
   }
+  // V8 forgets the compiled code of what has not run for long: a takeover would be slow after a quiet week.
+  setFlagsFromString("--no-flush-bytecode");
   const early = new EarlySignals();
   const { runDaemon } = await import("./daemon.ts");
   // Whatever a library still holds open must not hold the end up.

@@ -5,6 +5,7 @@ import {
   type IpAddress,
   type Micros,
   micros,
+  milliseconds,
   prefixContains,
   type Random,
   seconds,
@@ -78,6 +79,8 @@ export interface RuntimeHooks {
   readonly mayResume: (instance: InstanceRuntime) => boolean;
   readonly inMaintenance: InstanceWorld["inMaintenance"];
   readonly onPacket: InstanceWorld["onPacket"];
+  /** Nothing is urgent: what the instance's takeover will need may be made ready. */
+  readonly prepare: (instance: InstanceRuntime) => void;
   /** Trackers may have new results, which the instances are about to learn. */
   readonly beforeUpdate: () => void;
   /** Something came from the kernel. */
@@ -107,6 +110,8 @@ export class Runtime {
   #poll: Timer | undefined;
   #renewal: Timer | undefined;
   #checkSoon = false;
+  #heldChanged = false;
+  #preparing: Timer | undefined;
   #stopping = false;
 
   constructor(config: Config, options: RuntimeOptions) {
@@ -166,6 +171,7 @@ export class Runtime {
         ),
       onReport: (instance, report) => {
         if (report.type === "winner-heard") this.#firewall.silence(instance);
+        if (report.type === "state" && report.to === "backup") this.#prepareSoon();
         options.hooks.onReport(instance, report);
         this.#narrator.report(instance, report, this.#groupOf(instance.config));
       },
@@ -298,6 +304,7 @@ export class Runtime {
     this.#narrator.quiet = true;
     this.#trackers.stop();
     this.#poll?.cancel();
+    this.#preparing?.cancel();
     this.#renewal?.cancel();
     this.#extra.stop();
     if (options.keepAddresses) for (const { held } of this.#instances.values()) held.keepForEver();
@@ -529,8 +536,28 @@ export class Runtime {
     });
   }
 
+  /** What takeovers will need is made ready in quiet moments, a little at a time. */
+  #prepareSoon(): void {
+    this.#preparing ??= this.#options.clock.after(QUIET, () => void this.#prepare());
+  }
+
+  async #prepare(): Promise<void> {
+    this.#preparing = undefined;
+    let turn = performance.now();
+    for (const instance of this.instances) {
+      if (instance.router.state.name !== "backup") continue;
+      instance.router.prepareFirst();
+      this.#options.hooks.prepare(instance);
+      if (performance.now() - turn < PREPARE_TURN_MS) continue;
+      await setImmediate();
+      if (this.#stopping) return;
+      turn = performance.now();
+    }
+  }
+
   #update(): void {
     if (this.#stopping) return;
+    this.#prepareSoon();
     this.#options.hooks.beforeUpdate();
     for (const runtime of this.#instances.values()) {
       const source = runtime.router.standing.source;
@@ -542,8 +569,20 @@ export class Runtime {
   #onHeld(instance: InstanceRuntime, held: boolean): void {
     this.#options.hooks.onHeld(instance, held);
     void this.#firewall.lift(instance, held);
-    this.#firewall.update(this.#config, this.instances);
-    this.#holders.watch(this.#config.globals.vrrp_detect_split_brain);
+    // An address that is not to answer must not answer for a moment.
+    if (held && !instance.config.accept) this.#firewall.update(this.#config, this.instances);
+    this.#heldSoon();
+  }
+
+  /** What need not precede an address or its announcement, once for all that change hands together. */
+  #heldSoon(): void {
+    if (this.#heldChanged) return;
+    this.#heldChanged = true;
+    queueMicrotask(() => {
+      this.#heldChanged = false;
+      this.#firewall.update(this.#config, this.instances);
+      this.#holders.watch(this.#config.globals.vrrp_detect_split_brain);
+    });
   }
 
   #askWitness(
@@ -575,6 +614,10 @@ export class Runtime {
 
 /** How often the kernel's filter is asked for what it refused. */
 const REJECTED_POLL = seconds(2);
+/** From a change to the preparation for a takeover after it. */
+const QUIET = milliseconds(20);
+/** How long preparations may hold the loop at a stretch. */
+const PREPARE_TURN_MS = 1;
 /** How long a reload may hold the loop at a stretch. */
 const RELOAD_TURN_MS = 5;
 

@@ -44,7 +44,8 @@ export function handoverView(outcomes: readonly PlannedOutcome[], paint: Paint):
 function drainText(drain: PlannedOutcome["drain"], paint: Paint): string {
   if (drain === undefined) return "";
   const { took, cut } = drain;
-  const rest = cut === 0 ? "every connection was served to its end" : paint.bad(`${cut} connections were cut`);
+  const rest =
+    cut === 0 ? "every connection was served to its end" : paint.bad(`${cut} connections were cut`);
   return `\n  drained before in ${took} ms: ${rest}`;
 }
 

@@ -82,8 +82,7 @@ export class Drain {
     this.#order(true, true);
     await this.#until(begun + limit, () => this.#all(({ state }) => state === "drained"));
     const cut = this.#all(({ state }) => state === "drained") ? 0 : await this.#cut();
-    const took = (since: Micros): number =>
-      Math.round(toMilliseconds(micros(clock.now() - since)));
+    const took = (since: Micros): number => Math.round(toMilliseconds(micros(clock.now() - since)));
     return { took: took(begun), cut, blocked: took(this.#blockedSince) };
   }
 
@@ -98,7 +97,8 @@ export class Drain {
     const { block, addresses, log } = this.#options;
     if (this.#blockedSince !== undefined) {
       const problem = block.remove(addresses);
-      if (problem !== undefined) log.error(`drain: ${problem.message}: nft delete table ip vrrpd_drain`);
+      if (problem !== undefined)
+        log.error(`drain: ${problem.message}: nft delete table ip vrrpd_drain`);
     }
     this.#order(false, false);
     for (const unlisten of this.#unlisten) unlisten();
