@@ -109,6 +109,11 @@ export const drillSchema = z.strictObject({
   steady: z.array(condition).min(1),
   steps: z.array(step).min(1),
   check: z.array(check).min(1),
+  /** What holds again once everything has been undone. */
+  after: z
+    .array(condition)
+    .min(1)
+    .prefault([{ vip_owner: { count: 1 }, probe_ok: { for: "500ms" } }]),
 });
 
 export type Drill = z.output<typeof drillSchema>;
@@ -177,6 +182,9 @@ export function checkDrill(drill: Drill, hosts: ReadonlySet<string>): readonly D
   };
   drill.steady.forEach((one, i) => {
     wantCondition(one, "steady", i);
+  });
+  drill.after.forEach((one, i) => {
+    wantCondition(one, "after", i);
   });
   const named = new Set<string>();
   drill.steps.forEach((one, i) => {

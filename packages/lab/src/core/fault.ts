@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { fixedDuration, type Limit } from "./limit.ts";
 import { limit } from "./limit-schema.ts";
 
 /** What a driver must be able to do for a fault, or what the programs of a run must have. */
@@ -172,4 +173,11 @@ export function describeFault(fault: Fault): string {
     default:
       return `${fault.kind} ${fault.on}`;
   }
+}
+
+/** The arguments of tc(8)'s netem for a fault. */
+export function netemWords(fault: Extract<Fault, { readonly kind: "loss" | "delay" }>): string[] {
+  if (fault.kind === "loss") return ["loss", `${fault.percent}%`];
+  const micro = (one: Limit): string => `${fixedDuration(one)}us`;
+  return ["delay", micro(fault.by), ...(fault.jitter === undefined ? [] : [micro(fault.jitter)])];
 }

@@ -46,6 +46,8 @@ export type HistoryEvent =
       readonly step: number;
       readonly until?: Micros | undefined;
     }
+  /** What did not hold although everything had been undone. */
+  | { readonly kind: "unsettled"; readonly at: Micros; readonly what: string }
   /** Nothing is watched after it. */
   | { readonly kind: "end"; readonly at: Micros };
 

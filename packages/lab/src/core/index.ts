@@ -1,16 +1,14 @@
-export {
-  type Check,
-  type Condition,
-  checkDrill,
-  type Drill,
-  needsOf,
-  type PairPlan,
-  type ProbePlan,
-  type Step,
-} from "./drill.ts";
+export { inMs, type Judgement, judge, type Verdict } from "./checker.ts";
+export type { Drill, PairPlan, ProbePlan } from "./drill.ts";
+export { faultsOf, needsOf } from "./drill.ts";
 export type { Applied, Driver, Running } from "./driver.ts";
-export { describeFault, type Fault, type FaultKind, type Need } from "./fault.ts";
-export { type AnswerEvent, type HistoryEvent, type Observation, stateInLog } from "./history.ts";
+export { describeFault, type Fault, type Need, netemWords } from "./fault.ts";
+export { type HistoryEvent, type Observation, stateInLog } from "./history.ts";
 export { hostsOfRole, type Inventory, type LabHost } from "./inventory.ts";
-export { durationOf, type Limit, type PairTimes } from "./limit.ts";
+export { durationOf, type PairTimes } from "./limit.ts";
+export { LAB_HOSTS, loadDrill, loadInventory } from "./load-files.ts";
+export { BROKEN_LINE, haproxyConf, keepalivedConf } from "./pair-files.ts";
 export type { DaemonName, Programs, ProxyName } from "./programs.ts";
+export { type DrillRun, runDrill, timesOf } from "./runner.ts";
+export { alignRows, countLine, describeFinding, summarise } from "./summary.ts";
+export { drawTimeline } from "./timeline.ts";

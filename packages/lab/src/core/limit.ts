@@ -42,6 +42,11 @@ export function durationOf(limit: Limit, times: PairTimes): Micros {
   return micros(limit.reduce((sum, { factor, unit }) => sum + factor * unitOf(unit, times), 0));
 }
 
+/** A duration that has nothing to do with the pair's own intervals, which count as nothing. */
+export function fixedDuration(limit: Limit): Micros {
+  return durationOf(limit, { version: 3, advert: micros(0), priority: 256 });
+}
+
 function unitOf(unit: LimitUnit, times: PairTimes): number {
   switch (unit) {
     case "ms":

@@ -1,1 +1,3 @@
-export {};
+export { BadDrills, readDrills } from "./drill-files.ts";
+export { NetnsDriver } from "./netns-driver.ts";
+export { runDrills } from "./run-drills.ts";

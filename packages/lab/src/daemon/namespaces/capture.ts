@@ -22,7 +22,8 @@ export class Capture {
     tcpdump.stdout.on("data", (chunk: Buffer) => this.#read(chunk));
   }
 
-  static async open(host: Host, device: string): Promise<Capture> {
+  /** @param filter What is captured, as pcap-filter(7) writes it. Default: everything. */
+  static async open(host: Host, device: string, filter = ""): Promise<Capture> {
     const tcpdump = host.spawn("tcpdump", [
       ...[
         "-i",
@@ -39,6 +40,7 @@ export class Capture {
         "-Z",
         "root",
       ],
+      ...(filter === "" ? [] : [filter]),
     ]);
     let said = "";
     tcpdump.stderr.on("data", (chunk: Buffer) => {
@@ -79,6 +81,11 @@ export class Capture {
   forget(before: number): void {
     const next = this.frames.findIndex(({ time }) => time >= before);
     this.frames.splice(0, next === -1 ? this.frames.length : next);
+  }
+
+  /** Writes all frames as a pcap file. */
+  save(path: string): void {
+    writeFileSync(path, toPcap(this.frames));
   }
 
   /** Writes chosen frames as a pcap file in a folder that lives as long as `use` runs. */

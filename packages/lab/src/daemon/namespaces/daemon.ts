@@ -30,6 +30,7 @@ export class Daemon {
   readonly startedAt: number;
   readonly log: LogLine[] = [];
   readonly #wrapper: HostProcess;
+  readonly #onLine: (line: LogLine) => void;
 
   private constructor(
     kind: DaemonKind,
@@ -37,12 +38,14 @@ export class Daemon {
     wrapper: HostProcess,
     pid: number,
     startedAt: number,
+    onLine: (line: LogLine) => void,
   ) {
     this.kind = kind;
     this.host = host;
     this.pid = pid;
     this.startedAt = startedAt;
     this.#wrapper = wrapper;
+    this.#onLine = onLine;
   }
 
   /** Writes the configuration and starts the daemon; does not wait for it to do anything. */
@@ -50,13 +53,17 @@ export class Daemon {
     kind: DaemonKind,
     host: Host,
     config: string,
-    { options = ["-n", "-l", "-D"] }: { options?: readonly string[] } = {},
+    {
+      options = ["-n", "-l", "-D"],
+      onLine = () => {},
+    }: { options?: readonly string[]; onLine?: (line: LogLine) => void } = {},
   ): Promise<Daemon> {
     host.writeFile(CONFIG_PATH, config);
     const [command, ...args] = commandOf(kind, options);
     const startedAt = now();
     const wrapper = host.spawn(command, args);
-    const daemon = new Daemon(kind, host, wrapper, await programOf(wrapper), startedAt);
+    const pid = await programOf(wrapper);
+    const daemon = new Daemon(kind, host, wrapper, pid, startedAt, onLine);
     daemon.#follow(wrapper.stdout);
     daemon.#follow(wrapper.stderr);
     return daemon;
@@ -165,12 +172,16 @@ export class Daemon {
       const time = now();
       const lines = (unread + chunk).split("\n");
       unread = lines.pop() ?? "";
-      for (const text of lines) this.log.push({ time, text });
+      for (const text of lines) {
+        this.log.push({ time, text });
+        this.#onLine({ time, text });
+      }
     });
   }
 }
 
-function kill(pid: number, signal: NodeJS.Signals): void {
+/** A signal to a process that may be gone. */
+export function kill(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
@@ -182,7 +193,7 @@ function kill(pid: number, signal: NodeJS.Signals): void {
 const BESIDE = new Set(["haproxy", "sh", "kill", "sleep", "socat", "tcpdump"]);
 
 /** Every living process of a host but its first, whose namespace names the host; lowest PID, so usually oldest, first. */
-function processesOf(first: number): number[] {
+export function processesOf(first: number): number[] {
   const namespace = namespaceOf(first);
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -207,7 +218,8 @@ function isNode(pid: number): boolean {
   }
 }
 
-function nameOf(pid: number): string {
+/** What ps shows as its name; empty when it is gone. */
+export function nameOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
   } catch {

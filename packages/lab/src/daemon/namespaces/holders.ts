@@ -12,14 +12,30 @@ export interface AddressChange {
 /** Who holds which addresses over time, as the kernels of the hosts report it. */
 export class Holders {
   readonly changes: AddressChange[] = [];
-  readonly #monitors: HostProcess[] = [];
+  readonly #monitors = new Map<string, HostProcess>();
+  readonly #onChange: (change: AddressChange) => void;
   /** Hosts without power: their kernels would keep the address, but nobody can reach it. */
   readonly #off = new Set<string>();
 
+  private constructor(onChange: (change: AddressChange) => void) {
+    this.#onChange = onChange;
+  }
+
+  /** Follows no host yet, see `watch`, and tells of each change as it is seen. */
+  static following(onChange: (change: AddressChange) => void): Holders {
+    return new Holders(onChange);
+  }
+
   static async open(hosts: Iterable<Host>): Promise<Holders> {
-    const holders = new Holders();
-    await Promise.all([...hosts].map((host) => holders.#watch(host)));
+    const holders = new Holders(() => {});
+    await Promise.all([...hosts].map((host) => holders.watch(host)));
     return holders;
+  }
+
+  /** No more is heard of a host: it is going away. */
+  unwatch(host: string): void {
+    this.#monitors.get(host)?.kill("SIGKILL");
+    this.#monitors.delete(host);
   }
 
   /** Names of the hosts that hold `address` now. */
@@ -39,8 +55,7 @@ export class Holders {
   powerOff(host: string): void {
     this.#off.add(host);
     for (const address of new Set(this.changes.map((change) => change.address))) {
-      if (this.of(address).includes(host))
-        this.changes.push({ time: now(), host, address, held: false });
+      if (this.of(address).includes(host)) this.#push({ time: now(), host, address, held: false });
     }
   }
 
@@ -86,24 +101,27 @@ export class Holders {
   }
 
   close(): void {
-    for (const monitor of this.#monitors) monitor.kill("SIGKILL");
+    for (const monitor of this.#monitors.values()) monitor.kill("SIGKILL");
   }
 
-  async #watch(host: Host): Promise<void> {
+  /** Follows a host that has not been followed so far, and reports what it holds. */
+  async watch(host: Host): Promise<void> {
     const monitor = host.spawnBeside("ip", ["-ts", "-o", "monitor", "address"]);
-    this.#monitors.push(monitor);
+    this.#monitors.set(host.name, monitor);
+    let told = false;
     let unread = "";
     monitor.stdout.on("data", (chunk: Buffer) => {
       unread += chunk;
       const end = unread.lastIndexOf("\n") + 1;
       for (const line of unread.slice(0, end).split("\n")) this.#note(host.name, line);
       unread = unread.slice(end);
+      told ||= end > 0;
     });
     monitor.stderr.resume();
     // The monitor says nothing until something changes: an address of ours on the loopback shows that it listens.
     await until(`ip monitor on ${host.name}`, 5_000, async () => {
       await host.ip("addr add 127.77.77.77/32 dev lo", "addr del 127.77.77.77/32 dev lo");
-      return this.changes.some((change) => change.host === host.name);
+      return told;
     });
     const before = await host.run("ip", ["-o", "addr", "show"]);
     for (const line of before.stdout.split("\n"))
@@ -116,7 +134,12 @@ export class Holders {
     const [, stamp = "", deleted, address = ""] = match;
     // `Date.parse` knows milliseconds only.
     const time = Date.parse(`${stamp.slice(0, 23)}Z`) * 1000 + Number(stamp.slice(23));
-    this.changes.push({ time, host, address, held: deleted === undefined });
+    this.#push({ time, host, address, held: deleted === undefined });
+  }
+
+  #push(change: AddressChange): void {
+    this.changes.push(change);
+    this.#onChange(change);
   }
 }
 

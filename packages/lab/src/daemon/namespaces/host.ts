@@ -35,13 +35,17 @@ export class Host {
   /**
    * @param ttl What its kernel writes into packets of its own: tells who answered a ping by content, whatever the
    *   hardware address. 64 when left out.
+   * @param room What fits into /run and into /tmp, as tmpfs(5) writes it. Default: half of the machine's memory.
    */
-  static async open(name: string, { ttl = 64 }: { ttl?: number } = {}): Promise<Host> {
+  static async open(
+    name: string,
+    { ttl = 64, room = "50%" }: { ttl?: number; room?: string } = {},
+  ): Promise<Host> {
     const holder = spawn(
       "unshare",
       [
         ...["--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
-        ...["bash", "-c", SETUP, "bash", name, String(ttl), ...keptPaths()],
+        ...["bash", "-c", SETUP, "bash", name, String(ttl), room, ...keptPaths()],
       ],
       { stdio: ["pipe", "pipe", "pipe"], env: ENVIRONMENT },
     );
@@ -217,19 +221,19 @@ const ENVIRONMENT = {
 };
 
 /**
- * The first process of a host: arguments are its name, its TTL and the paths to keep. /dev/console is shut because
+ * The first process of a host: arguments are its name, its TTL, its room and the paths to keep. /dev/console is shut because
  * syslog(3) without a /dev/log writes each line there, which stalls keepalived for milliseconds. Ignoring SIGCHLD (bash can, dash cannot) makes
  * the kernel reap the orphans that the first process inherits.
  */
 const SETUP = `
 set -e
-name=$1 ttl=$2
-shift 2
+name=$1 ttl=$2 room=$3
+shift 3
 hostname "$name"
 if [ -e /dev/console ]; then mount --bind /dev/null /dev/console; fi
 if [ -S /dev/log ]; then mount --bind /dev/null /dev/log; fi
 for folder in /run /tmp; do
-  mount -t tmpfs tmpfs /mnt
+  mount -t tmpfs -o size="$room" tmpfs /mnt
   chmod 1777 /mnt
   for path in "$@"; do
     case "$path" in "$folder"/*) ;; *) continue ;; esac

@@ -11,36 +11,48 @@ export interface HostPlan {
   readonly commands?: readonly string[];
 }
 
+export interface LanOptions {
+  /** What the captures hold, as pcap-filter(7) writes it. Default: every frame. */
+  readonly filter?: string;
+  /** What fits into /run and /tmp of a host, as tmpfs(5) writes it. */
+  readonly room?: string;
+}
+
 /** Hosts on a switch, with cables that can be pulled and directions that can be cut. */
 export class Lan {
-  readonly hosts: ReadonlyMap<string, Host>;
   /** Frames of the network of `eth0`. */
   readonly capture: Capture;
   /** Frames of the network of `eth1`, where there is one. */
   readonly secondCapture: Capture | undefined;
+  readonly #hosts: Map<string, Host>;
+  readonly #plans: readonly HostPlan[];
+  readonly #options: LanOptions;
   readonly #switch: Host;
-  readonly #ttl: ReadonlyMap<number, string>;
 
   private constructor(
-    hosts: ReadonlyMap<string, Host>,
-    switchHost: Host,
-    ttl: ReadonlyMap<number, string>,
+    hosts: readonly Host[],
+    {
+      plans,
+      options,
+      switchHost,
+    }: { plans: readonly HostPlan[]; options: LanOptions; switchHost: Host },
     captures: readonly Capture[],
   ) {
     const [capture, secondCapture] = captures;
     if (capture === undefined) throw new Error("a LAN has at least one network");
-    this.hosts = hosts;
+    this.#hosts = new Map(hosts.map((host) => [host.name, host]));
+    this.#plans = plans;
+    this.#options = options;
     this.capture = capture;
     this.secondCapture = secondCapture;
     this.#switch = switchHost;
-    this.#ttl = ttl;
   }
 
-  static async open(plans: readonly HostPlan[]): Promise<Lan> {
+  static async open(plans: readonly HostPlan[], options: LanOptions = {}): Promise<Lan> {
     const opened: Host[] = [];
     try {
       const names = ["switch", ...plans.map(({ name }) => name)];
-      const starts = names.map((name, i) => Host.open(name, { ttl: FIRST_TTL + i }));
+      const starts = names.map((name, i) => Host.open(name, hostOptions(i, options)));
       const settled = await Promise.allSettled(starts);
       for (const start of settled) if (start.status === "fulfilled") opened.push(start.value);
       for (const start of settled) if (start.status === "rejected") throw start.reason;
@@ -53,17 +65,23 @@ export class Lan {
       );
       await switchHost.run("nft", ["-f", "-"], { input: RULESET });
       await Promise.all(hosts.map((host, i) => host.ip(...addressCommands(plans[i]))));
-      const captures = await Promise.all(networks.map((n) => Capture.open(switchHost, `br${n}`)));
-      const ttl = new Map(names.map((name, i) => [FIRST_TTL + i, name]));
-      return new Lan(new Map(hosts.map((host) => [host.name, host])), switchHost, ttl, captures);
+      const captures = await Promise.all(
+        networks.map((n) => Capture.open(switchHost, `br${n}`, options.filter)),
+      );
+      return new Lan(hosts, { plans, options, switchHost }, captures);
     } catch (error) {
       await Promise.all(opened.map((host) => host.close()));
       throw error;
     }
   }
 
+  /** By name. Hosts that are switched off are not among them. */
+  get hosts(): ReadonlyMap<string, Host> {
+    return this.#hosts;
+  }
+
   host(name: string): Host {
-    const host = this.hosts.get(name);
+    const host = this.#hosts.get(name);
     if (host === undefined) throw new Error(`no host '${name}' on this LAN`);
     return host;
   }
@@ -86,20 +104,74 @@ export class Lan {
     await this.#switch.run("nft", ["delete", "element", "bridge", "lab", "cut", pairs(from, to)]);
   }
 
+  /** Drops everything from and to a host; its carrier stays. */
+  async isolate(host: string): Promise<void> {
+    await this.#switch.run("nft", ["add", "element", "bridge", "lab", "dark", ports(host)]);
+  }
+
+  async rejoin(host: string): Promise<void> {
+    await this.#switch.run("nft", ["delete", "element", "bridge", "lab", "dark", ports(host)]);
+  }
+
+  /**
+   * A host loses power: its processes, its network and what it had in memory are gone. Whoever follows it with a process
+   * of his own (`Host.spawnBeside`) ends that first.
+   */
+  async powerOff(name: string): Promise<void> {
+    const host = this.host(name);
+    await this.unplug(name);
+    this.#hosts.delete(name);
+    await host.close();
+  }
+
+  /** A host that lost power boots: as it was when the LAN was opened. */
+  async powerOn(name: string): Promise<Host> {
+    const index = this.#plans.findIndex((plan) => plan.name === name);
+    const plan = this.#plans[index];
+    if (plan === undefined || this.#hosts.has(name))
+      throw new Error(`'${name}' is not switched off`);
+    const host = await Host.open(name, hostOptions(index + 1, this.#options));
+    try {
+      // The old cable goes with the old network, which the kernel takes down in its own time.
+      const ports = (plan.eth1 === undefined ? [0] : [0, 1]).map((n) => `${name}-eth${n}`);
+      for (const port of ports)
+        await this.#switch.run("ip", ["link", "delete", port], { check: false });
+      await this.#switch.ip(...cableCommands(host, index, plan));
+      await host.ip(...addressCommands(plan));
+    } catch (error) {
+      await host.close();
+      throw error;
+    }
+    this.#hosts.set(name, host);
+    return host;
+  }
+
+  /** Why packets cannot be delayed or dropped by chance here; undefined: they can, on the switch's ports. */
+  async lacksNetem(): Promise<string | undefined> {
+    const tried = await this.#switch.run(
+      "tc",
+      ["qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"],
+      { check: false },
+    );
+    if (tried.status !== 0) return "this kernel has no netem";
+    await this.#switch.run("tc", ["qdisc", "delete", "dev", "lo", "root"]);
+    return undefined;
+  }
+
   /** Whose hardware sent the frame, going by its source address; undefined for virtual ones. */
   senderOf({ source }: Frame): string | undefined {
     const index = /^02:00:00:00:0[01]:(..)$/.exec(source)?.[1];
-    return index === undefined ? undefined : [...this.hosts.keys()][Number.parseInt(index, 16) - 1];
+    return index === undefined ? undefined : this.#plans[Number.parseInt(index, 16) - 1]?.name;
   }
 
   /** Whose kernel chose the TTL of a packet. */
   ownerOfTtl(ttl: number): string | undefined {
-    return this.#ttl.get(ttl);
+    return ttl === FIRST_TTL ? "switch" : this.#plans[ttl - FIRST_TTL - 1]?.name;
   }
 
   async close(): Promise<void> {
     await Promise.all([this.capture.close(), this.secondCapture?.close()]);
-    await Promise.all([...this.hosts.values(), this.#switch].map((host) => host.close()));
+    await Promise.all([...this.#hosts.values(), this.#switch].map((host) => host.close()));
   }
 }
 
@@ -144,15 +216,27 @@ function addressCommands(plan: HostPlan | undefined): string[] {
   return [...commands, ...(plan.commands ?? [])];
 }
 
+/** What the host on the switch's port of this number starts with: the switch itself is 0. */
+function hostOptions(index: number, { room }: LanOptions): { ttl: number; room?: string } {
+  return { ttl: FIRST_TTL + index, ...(room === undefined ? {} : { room }) };
+}
+
+function ports(host: string): string {
+  return `{ "${host}-eth0", "${host}-eth1" }`;
+}
+
 function pairs(from: string, to: string): string {
   return `{ "${from}-eth0" . "${to}-eth0", "${from}-eth1" . "${to}-eth1" }`;
 }
 
 const RULESET = `table bridge lab {
   set cut { type ifname . ifname; }
+  set dark { type ifname; }
   chain forward {
     type filter hook forward priority 0;
     iifname . oifname @cut drop
+    iifname @dark drop
+    oifname @dark drop
   }
 }
 `;
