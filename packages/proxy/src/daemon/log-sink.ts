@@ -1,6 +1,7 @@
 import { openDatagram, type StreamAddress, sendDatagrams, writeNow } from "@ha/linux/ring";
 import type { SocketAddress } from "../core/config/address-model.ts";
-import type { LogTarget } from "../core/config/section-model.ts";
+import type { LogTarget, RingSection } from "../core/config/section-model.ts";
+import { RingServer } from "./ring-server.ts";
 
 /** Bytes of lines that wait for the end of the turn. More are sent at once. */
 const ROOM = 65_536;
@@ -127,34 +128,46 @@ export class LogSink {
 const NO_DATA = new Uint8Array(0);
 const SPACE = 0x20;
 
-/** Lines kept in memory for `show events`: the newest that fit. */
+/** Lines kept in memory for `show events`: the newest that fit. They go to the ring's servers as well. */
 export class LogRing {
   readonly name: string;
   readonly #limit: number;
-  readonly #lines: Uint8Array[] = [];
+  readonly #lines: { readonly at: number; readonly line: Uint8Array }[] = [];
+  readonly #servers: readonly RingServer[];
   #size = 0;
-  /** Lines that came since the start, gone ones among them. */
-  count = 0;
 
-  constructor(name: string, sizeBytes: number) {
-    this.name = name;
-    this.#limit = sizeBytes;
+  constructor(section: RingSection) {
+    this.name = section.name;
+    this.#limit = section.sizeBytes;
+    this.#servers = section.servers.map((server) => new RingServer(server, section));
+  }
+
+  /** Lines that its servers could not be given. */
+  get dropped(): number {
+    return this.#servers.reduce((sum, { dropped }) => sum + dropped, 0);
+  }
+
+  /** Connects to its servers. */
+  open(): void {
+    for (const server of this.#servers) server.open();
   }
 
   take(bytes: Uint8Array, ends: Int32Array, count: number): void {
     let start = 0;
+    const at = Number(process.hrtime.bigint() / 1000n);
     for (let i = 0; i < count; i++) {
       const end = ends[i] as number;
       const line = bytes.slice(start, end);
       start = end;
-      this.#lines.push(line);
+      this.#lines.push({ at, line });
       this.#size += line.length;
-      this.count++;
+      for (const server of this.#servers) server.take(line);
     }
-    while (this.#size > this.#limit) this.#size -= this.#lines.shift()?.length ?? this.#size;
+    while (this.#size > this.#limit) this.#size -= this.#lines.shift()?.line.length ?? this.#size;
   }
 
-  lines(): readonly Uint8Array[] {
+  /** With the microsecond at which each came, by the clock that all threads share. */
+  lines(): readonly { readonly at: number; readonly line: Uint8Array }[] {
     return this.#lines;
   }
 }

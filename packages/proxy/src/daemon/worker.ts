@@ -1,7 +1,7 @@
 import type { Diagnostics } from "@ha/base";
 import { type Executor, openRing, type Ring } from "@ha/linux/ring";
 import type { Config } from "../core/config/model.ts";
-import type { LogTarget } from "../core/config/section-model.ts";
+import type { LogTarget, RingSection } from "../core/config/section-model.ts";
 import { DEFAULT_MAX_FIELDS } from "../core/http/head.ts";
 import type { World } from "../core/sample/world.ts";
 import { ProcessRates } from "../core/server/process-rates.ts";
@@ -100,9 +100,7 @@ export function createWorker(options: WorkerOptions): Worker {
     addressesSize,
     maxFields: tune("tune.http.maxhdr", DEFAULT_MAX_FIELDS),
   });
-  const rings = new Map(
-    [...config.rings].map(([name, section]) => [name, new LogRing(name, section.sizeBytes)]),
-  );
+  const rings = new Map([...config.rings].map(([name, section]) => [name, new LogRing(section)]));
   const world = createWorld(
     config,
     proxies,
@@ -125,8 +123,9 @@ export function createWorker(options: WorkerOptions): Worker {
     const known = sinks.get(key);
     if (known !== undefined) return known;
     const { destination } = target;
+    const section = destination.kind === "ring" ? config.rings.get(destination.name) : undefined;
     const sink = new LogSink(
-      target,
+      section === undefined ? target : inRing(target, section),
       {
         tag,
         pid: process.pid,
@@ -166,6 +165,7 @@ export function createWorker(options: WorkerOptions): Worker {
       return listener;
     },
     start: () => {
+      for (const ring of rings.values()) ring.open();
       startPurging(plane);
       for (const listener of listeners) listener.start();
       ring.run();
@@ -182,6 +182,7 @@ export function createWorker(options: WorkerOptions): Worker {
     get droppedLogs() {
       let sum = 0;
       for (const { dropped } of sinks.values()) sum += dropped;
+      for (const { dropped } of rings.values()) sum += dropped;
       return sum;
     },
     kill: () => {
@@ -191,6 +192,11 @@ export function createWorker(options: WorkerOptions): Worker {
         for (const pool of backend?.pools ?? []) pool.clear();
     },
   };
+}
+
+/** A ring's own form and length hold for all that is written to it. Observed: haproxy 2.6.12. */
+function inRing(target: LogTarget, { format, maxlen }: RingSection): LogTarget {
+  return { ...target, format, length: Math.min(target.length, maxlen + 1) };
 }
 
 /** Closes idle server connections nobody needed. Default period 5 s. */

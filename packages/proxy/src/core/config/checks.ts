@@ -23,6 +23,7 @@ export function checkConfig(
     numberServers(proxy);
     takeGlobalLogs(proxy, draft.global.logTargets);
     takeErrorSections(proxy, reading);
+    boundCookieCapture(proxy, reading);
   }
   for (const proxy of draft.proxies) {
     if (parsedCleanly) warnWithoutBind(proxy, reading);
@@ -96,6 +97,19 @@ function takeErrorSections(proxy: ProxyDraft, { draft, findings }: Reading): voi
       if (statuses.length === 0 || statuses.includes(status)) proxy.errorPages.set(status, page);
     }
   }
+}
+
+/** `tune.http.cookielen` bounds what `capture cookie` keeps. Observed: haproxy 2.6.12. */
+function boundCookieCapture(proxy: ProxyDraft, { draft, findings }: Reading): void {
+  const capture = proxy.captureCookie;
+  const most = Number(draft.global.tune.get("tune.http.cookielen") ?? 63);
+  if (!proxy.isFrontend || capture === undefined || capture.length <= most) return;
+  findings.warnPlain(
+    "config/capture-length",
+    proxy.at,
+    `truncating capture length to ${most} bytes for ${nameOf(proxy)}.`,
+  );
+  proxy.captureCookie = { ...capture, length: most };
 }
 
 function warnWithoutBind(proxy: ProxyDraft, { findings }: Reading): void {

@@ -114,6 +114,9 @@ const FORMATS: readonly LogFormatName[] = [
   "raw",
 ];
 
+/** Bytes. Observed: haproxy 2.6.12. */
+const SMALLEST_RING = 16_384;
+
 const ringKeywords: readonly SectionKeyword<RingDraft>[] = [
   entry("description", "description <text>", "What it is for.", (line, ring) => {
     if (line.text(1) === "") line.alert("missing ring description text.");
@@ -133,6 +136,10 @@ const ringKeywords: readonly SectionKeyword<RingDraft>[] = [
     const size = parseSize(line.text(1));
     if (size.kind !== "ok" || size.value < 1)
       line.alert(`invalid size '${line.text(1)}' for new sink buffer.`);
+    else if (size.value < SMALLEST_RING)
+      line.warn(
+        `ignoring new size '${line.text(1)}' that is smaller than current size '${SMALLEST_RING}' for ring '${ring.name}'.`,
+      );
     else ring.sizeBytes = size.value;
   }),
   entry("backing-file", "backing-file <path>", "Kept in that file.", (line, ring, reading) => {
@@ -182,7 +189,7 @@ export const ringSection: SectionKind = {
       description: undefined,
       format: "raw",
       maxlen: 1024,
-      sizeBytes: 16_384,
+      sizeBytes: SMALLEST_RING,
       backingFile: undefined,
       servers: [],
       timeoutConnect: undefined,
@@ -283,12 +290,12 @@ const crtStoreKeywords: readonly SectionKeyword<Mutable<CrtStore>>[] = [
       }
       const key = words.get("key");
       if (key === undefined) {
-        const wrong = checkCertificate(
+        const found = checkCertificate(
           reading,
           crt,
           baseFile(reading, store.crtBase ?? reading.draft.global.crtBase, crt, line.at),
         );
-        if (wrong !== undefined) line.alert(wrong);
+        if (!found.ok) line.alert(found.error);
       }
       store.loads.push({
         at: line.at,

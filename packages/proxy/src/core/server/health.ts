@@ -249,7 +249,9 @@ function administered(
   at: Micros,
 ): HealthStep {
   if (state.admin === admin) return stay(state);
-  const next: ServerHealth = { ...state, admin };
+  // Being down goes on; all else begins anew with the order. Observed: haproxy 2.6.12.
+  const changedAt = state.operational === "stopped" ? state.changedAt : at;
+  const next: ServerHealth = { ...state, admin, changedAt };
   switch (admin) {
     case "maint": {
       const actions: HealthAction[] = [PUBLISH, log("MAINT")];

@@ -122,7 +122,7 @@ function frontendRow(source: StatsSource, state: ProxyState, frontend: Frontend)
       wrew: sum(stat.STAT_WREW),
       eint: sum(stat.STAT_EINT),
       ...TLS_COUNTERS,
-      ...H2_COUNTERS,
+      ...h2Counters(sum),
       ...h1Counters(http, {
         connections: counters.clientConnections,
         streams: sum(stat.STAT_SCUR),
@@ -223,7 +223,7 @@ function serverRow(
       wretr: sum(stat.STAT_WRETR),
       wredis: sum(stat.STAT_WREDIS),
       status: statusOf(life),
-      weight: Math.ceil((servers.weight[number] as number) / WEIGHT_SCALE),
+      weight: weightInForce(servers, number),
       act: server.backup ? 0 : 1,
       bck: server.backup ? 1 : 0,
       ...(settings.checked || settings.agent
@@ -367,7 +367,7 @@ function backendRow(
       agg_server_check_status: 0,
       agg_check_status: 0,
       ...TLS_COUNTERS,
-      ...H2_COUNTERS,
+      ...h2Counters(sum),
       ...h1Counters(http, {
         connections: idle + Atomics.load(servers.backend, 0),
         streams: counters.backendConnections,
@@ -378,6 +378,12 @@ function backendRow(
       }),
     },
   };
+}
+
+/** What is in force but for draining, which takes nothing from it. Observed: haproxy 2.6.12. */
+function weightInForce(servers: Servers, number: number): number {
+  const weight = Math.ceil((servers.weight[number] as number) / WEIGHT_SCALE);
+  return weight === 0 ? (servers.userWeight[number] as number) : weight;
 }
 
 /** Servers that balancing can choose from, their weight in all, in force and as configured. */
@@ -516,21 +522,25 @@ export function addressText(address: SocketAddress): string {
 const COMPRESSION: RowValues = { comp_in: 0, comp_out: 0, comp_byp: 0, comp_rsp: 0 };
 const CACHE: RowValues = { cache_lookups: 0, cache_hits: 0 };
 const TLS_COUNTERS: RowValues = { ssl_sess: 0, ssl_reused_sess: 0, ssl_failed_handshake: 0 };
-const H2_COUNTERS: RowValues = {
-  h2_headers_rcvd: 0,
-  h2_data_rcvd: 0,
-  h2_settings_rcvd: 0,
-  h2_rst_stream_rcvd: 0,
-  h2_goaway_rcvd: 0,
-  h2_detected_conn_protocol_errors: 0,
-  h2_detected_strm_protocol_errors: 0,
-  h2_rst_stream_resp: 0,
-  h2_goaway_resp: 0,
-  h2_open_connections: 0,
-  h2_backend_open_streams: 0,
-  h2_total_connections: 0,
-  h2_backend_total_streams: 0,
-};
+
+function h2Counters(sum: (field: number) => number): RowValues {
+  const of = (place: number) => sum(stat.STAT_H2 + place);
+  return {
+    h2_headers_rcvd: of(0),
+    h2_data_rcvd: of(1),
+    h2_settings_rcvd: of(2),
+    h2_rst_stream_rcvd: of(3),
+    h2_goaway_rcvd: of(4),
+    h2_detected_conn_protocol_errors: of(5),
+    h2_detected_strm_protocol_errors: of(6),
+    h2_rst_stream_resp: of(7),
+    h2_goaway_resp: of(8),
+    h2_open_connections: of(9),
+    h2_backend_open_streams: of(10),
+    h2_total_connections: of(11),
+    h2_backend_total_streams: of(12),
+  };
+}
 
 function h1Counters(
   http: boolean,

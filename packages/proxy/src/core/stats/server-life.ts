@@ -1,6 +1,7 @@
 import type { Micros } from "@ha/base";
 import type { CheckResult } from "../check/check-status.ts";
 import type { SocketAddress } from "../config/address-model.ts";
+import type { Server } from "../config/server-model.ts";
 import type { HealthEvent, HealthSettings, ServerHealth } from "../server/health-model.ts";
 
 /** What is known of a server beyond the shared columns. */
@@ -14,6 +15,8 @@ export interface ServerLife {
   readonly address: SocketAddress;
   /** Port for checks as the API set it; 0: as configured. */
   readonly checkPort: number;
+  /** Its line with what commands changed of its checks. Absent in threads that do not check. */
+  readonly server?: Server;
   /** `backend/server` that it tracks. */
   readonly tracks: string | undefined;
 }

@@ -198,7 +198,8 @@ export class CheckRunner {
     isUp: boolean,
     done: (finding: Finding) => void,
   ): void {
-    const { backend, config } = task;
+    const { backend } = task;
+    const config = this.#options.keeper.lineOf(task.proxy, task.server);
     const scope = new TransactionScope(
       () => this.#buffers(),
       { proxy: task.proxy, server: task.server },
@@ -234,7 +235,7 @@ export class CheckRunner {
   }
 
   #runAgent(task: Task, address: SocketAddress): void {
-    const agent = task.config.agent;
+    const { agent } = this.#options.keeper.lineOf(task.proxy, task.server);
     if (agent === undefined) return;
     let report: AgentReport | undefined;
     const target = agent.address ?? address;
@@ -276,7 +277,8 @@ export class CheckRunner {
   }
 
   #runProgram(task: Task, address: SocketAddress): void {
-    const { backend, config, frontend } = task;
+    const { backend, frontend } = task;
+    const config = this.#options.keeper.lineOf(task.proxy, task.server);
     const servers = this.#options.world.proxies[task.proxy]?.servers;
     const { check } = config;
     const timeout = (backend.timeouts.check ?? config.health.inter) / 1_000;

@@ -44,7 +44,7 @@ export interface LifePorts {
 interface Life extends ServerLife {
   readonly proxy: number;
   readonly index: number;
-  readonly server: Server;
+  server: Server;
   readonly backend: Backend;
   state: ServerHealth;
   check: CheckResult | undefined;
@@ -156,6 +156,17 @@ export class LifeKeeper implements ServerLifeControl {
     if (checkPort !== undefined) life.checkPort = checkPort;
     if (!wasUnresolved || isUnresolved(address)) return;
     this.apply(proxy, server, { type: "admin", state: "ready", at: this.#ports.now() });
+  }
+
+  /** `set server … check-addr`, `agent-addr`, `agent-port`, `agent-send`: its line as it now is. */
+  alter(proxy: number, server: number, change: (line: Server) => Server): void {
+    const life = this.#life(proxy, server);
+    life.server = change(life.server);
+  }
+
+  /** Its line, with what commands changed of its checks. */
+  lineOf(proxy: number, server: number): Server {
+    return this.#life(proxy, server).server;
   }
 
   /** A check is over. */

@@ -1,5 +1,6 @@
 import type { SocketAddress } from "../../core/config/address-model.ts";
 import type { Config } from "../../core/config/model.ts";
+import type { Server } from "../../core/config/server-model.ts";
 import type { World } from "../../core/sample/world.ts";
 import type { ProcessRates } from "../../core/server/process-rates.ts";
 import type { ProcessFigures } from "../../core/stats/process-info.ts";
@@ -95,4 +96,6 @@ export interface ProcessControl {
 export interface ServerMove {
   readonly address?: SocketAddress;
   readonly checkPort?: number;
+  /** What changes of its line. */
+  readonly change?: (line: Server) => Server;
 }

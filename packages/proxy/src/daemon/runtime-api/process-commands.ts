@@ -382,10 +382,11 @@ function serversState(proxies: readonly number[], { process }: CommandContext): 
     const backend = process.source.proxies[proxy]?.backend;
     return (backend?.servers ?? []).flatMap((server, i) => {
       if (backend === undefined) return [];
-      const { state: health, check, address, checkPort } = process.lives.server(proxy, i);
+      const life = process.lives.server(proxy, i);
+      const { state: health, check, address, checkPort } = life;
       const row = serverStateOf({
         backend,
-        server,
+        server: life.server ?? server,
         address,
         health,
         check: check ?? NOT_CHECKED,

@@ -1,5 +1,7 @@
 import { formatAddress, type Micros, micros, parseAddress } from "@ha/base";
+import type { SocketAddress } from "../../core/config/address-model.ts";
 import type { Backend } from "../../core/config/proxy-model.ts";
+import type { Server } from "../../core/config/server-model.ts";
 import type { HealthEvent } from "../../core/server/health-model.ts";
 import type { ServerLife } from "../../core/stats/server-life.ts";
 import { findProxy, findServer } from "../../core/stats/source.ts";
@@ -198,9 +200,9 @@ function setServer(
       return setAddress(found, rest, context);
     case "check-port": {
       if (!settings.checked) return refuse("health checks are not enabled on this server");
-      if (!/^\d+$/.test(word)) return refuse("provided port is not an integer");
-      if (Number(word) < 1 || Number(word) > 65535) return refuse("provided port is out of range");
-      context.process.moveServer(found.proxy, found.server, { checkPort: Number(word) });
+      const port = readPort(word);
+      if (typeof port === "string") return refuse(port);
+      context.process.moveServer(found.proxy, found.server, { checkPort: port });
       return "";
     }
     case "fqdn":
@@ -210,15 +212,75 @@ function setServer(
         "'set server <srv> ssl' cannot be set.  default-server should define ssl settings",
       );
     case "check-addr":
-      return refuse("lbproxy cannot change the address of checks at run time.");
+      if (!settings.checked) return refuse("health checks are not enabled on this server");
+      return setProbeAddress(found, what, rest, context, (line, address, port) =>
+        line.check === undefined
+          ? line
+          : { ...line, check: { ...line.check, address, port: port ?? line.check.port } },
+      );
     case "agent-addr":
-    case "agent-port":
+      if (!settings.agent) return refuse("agent checks are not enabled on this server");
+      return setProbeAddress(found, what, rest, context, (line, address, port) =>
+        line.agent === undefined
+          ? line
+          : { ...line, agent: { ...line.agent, address, port: port ?? line.agent.port } },
+      );
+    case "agent-port": {
+      if (!settings.agent) return refuse("agent checks are not enabled on this server");
+      const port = readPort(word);
+      if (typeof port === "string") return refuse(port);
+      return alter(found, context, (line) =>
+        line.agent === undefined ? line : { ...line, agent: { ...line.agent, port } },
+      );
+    }
     case "agent-send":
       if (!settings.agent) return refuse("agent checks are not enabled on this server.");
-      return refuse(`lbproxy cannot change '${what}' at run time.`);
+      return alter(found, context, (line) =>
+        line.agent === undefined ? line : { ...line, agent: { ...line.agent, send: word } },
+      );
     default:
       return refuse(SET_SERVER_USAGE);
   }
+}
+
+/** `check-addr <ip> [port <port>]`, and the same of the agent. Texts: observed, haproxy 2.6.12. */
+function setProbeAddress(
+  found: Found,
+  what: string,
+  [text = "", word, portText = ""]: readonly string[],
+  context: CommandContext,
+  change: (line: Server, address: SocketAddress, port: number | undefined) => Server,
+): string | Refusal {
+  if (text === "")
+    return refuse(`set server <b>/<s> ${what} requires an address and optionally a port.`);
+  const ip = parseAddress(text);
+  if (ip === undefined) return refuse(`invalid addr '${text}'`);
+  const port = word === "port" ? readPort(portText) : undefined;
+  if (typeof port === "string") return refuse(port);
+  const address: SocketAddress = {
+    kind: "inet",
+    address: ip,
+    host: undefined,
+    port: 0,
+    relativePort: false,
+    protocol: "stream",
+  };
+  return alter(found, context, (line) => change(line, address, port));
+}
+
+function readPort(text: string): number | string {
+  if (!/^\d+$/.test(text)) return "provided port is not an integer";
+  const port = Number(text);
+  return port < 1 || port > 65_535 ? "provided port is out of range" : port;
+}
+
+function alter(
+  { proxy, server }: Found,
+  { process }: CommandContext,
+  change: (line: Server) => Server,
+): string {
+  process.moveServer(proxy, server, { change });
+  return "";
 }
 
 /** `<n>`, 0–256, or `<n>%` of the file's weight. */

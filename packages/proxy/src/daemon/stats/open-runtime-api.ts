@@ -79,6 +79,7 @@ export function openRuntimeApi(options: {
       const life = lives.server(proxy, server);
       const address = to.address ?? life.address;
       lives.moveTo(proxy, server, address, to.checkPort);
+      if (to.change !== undefined) lives.alter(proxy, server, to.change);
       if (to.address !== undefined) {
         void fleet.ask({ kind: "server-address", proxy, server, address });
       }
