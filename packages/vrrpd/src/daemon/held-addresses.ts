@@ -97,12 +97,14 @@ export class HeldAddresses implements AddressPort {
       if (link === undefined) continue;
       list.push({ address: config.address, ifindex, device: link.name, mac: link.mac });
     }
+    // Somebody waits for the frames, nobody for the lines.
+    queueMicrotask(() => {
+      for (const { address, device } of list) {
+        const what = address.family === 4 ? "gratuitous ARPs" : "Unsolicited Neighbour Adverts";
+        log.detail(`(${name}) Sending/queueing ${what} on ${device} for ${formatAddress(address)}`);
+      }
+    });
     announcements.announce(name, list, repeat);
-    // The lines come after the frames, which somebody waits for.
-    for (const { address, device } of list) {
-      const what = address.family === 4 ? "gratuitous ARPs" : "Unsolicited Neighbour Adverts";
-      log.detail(`(${name}) Sending/queueing ${what} on ${device} for ${formatAddress(address)}`);
-    }
   }
 
   /** Once, those that are on another device than this one; undefined: all. */

@@ -56,7 +56,8 @@ export class HolderWatch {
     if (announcer === undefined) return;
     const problem = announcer.announce(address, network.linkByIndex(ifindex)?.mac ?? mac);
     const what = address.family === 4 ? "gratuitous ARP" : "unsolicited Neighbour Advert";
-    log.detail(`Sending ${what} on ${device} for ${formatAddress(address)}`);
+    // Somebody waits for the frames, nobody for the lines: those come after the one that tells of the new state.
+    queueMicrotask(() => log.detail(`Sending ${what} on ${device} for ${formatAddress(address)}`));
     if (problem !== undefined) {
       limiter.write(`announce ${device}`, `${what} on ${device}: ${problem.message}`);
     }
