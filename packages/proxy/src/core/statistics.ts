@@ -1,3 +1,5 @@
+import { ABUSES } from "./http2/abuse.ts";
+
 /**
  * Counters of one thread, each a column entry: rows are frontends, backends, servers and listeners; fields are
  * below. Every thread writes its own rows without locks; who reads adds the threads up. Floating point, so that
@@ -26,6 +28,16 @@ export class Statistics {
 
   set(row: number, field: number, value: number): void {
     this.cells[row * STAT_FIELDS + field] = value;
+  }
+
+  /** One more of what HTTP/2 peers were stopped from: `ABUSE_…`. Stands behind all rows. */
+  countAbuse(abuse: number): void {
+    const at = (this.layout.rows + 1) * STAT_FIELDS + abuse;
+    this.cells[at] = (this.cells[at] as number) + 1;
+  }
+
+  abuses(abuse: number): number {
+    return this.cells[(this.layout.rows + 1) * STAT_FIELDS + abuse] as number;
   }
 
   get(row: number, field: number): number {
@@ -59,7 +71,8 @@ export function layOutStatistics(servers: readonly number[]): StatisticsLayout {
     rows += count;
   }
   // Row `rows` is the process.
-  return { bytes: (rows + 1) * STAT_FIELDS * 8, rows, frontend, backend };
+  const cells = (rows + 1) * STAT_FIELDS + ABUSES.length;
+  return { bytes: cells * 8, rows, frontend, backend };
 }
 
 /** Fields; names as `show stat` has them where it has one. HAProxy management guide §9.1. */
@@ -113,4 +126,19 @@ export const STAT_IDLE_PERCENT = 46;
 export const STAT_API_CLIENTS = 47;
 /** Of each thread, in that row too: log lines nobody took. */
 export const STAT_LOGS_DROPPED = 48;
-export const STAT_FIELDS = 49;
+/** HTTP/2's counters, in the order of their columns in `show stat`. Of frontends and servers. */
+export const STAT_H2 = 49;
+export const STAT_H2_HEADERS = STAT_H2;
+export const STAT_H2_DATA = STAT_H2 + 1;
+export const STAT_H2_SETTINGS = STAT_H2 + 2;
+export const STAT_H2_RESETS = STAT_H2 + 3;
+export const STAT_H2_GOAWAY = STAT_H2 + 4;
+export const STAT_H2_CONNECTION_ERRORS = STAT_H2 + 5;
+export const STAT_H2_STREAM_ERRORS = STAT_H2 + 6;
+export const STAT_H2_RESETS_SENT = STAT_H2 + 7;
+export const STAT_H2_GOAWAY_SENT = STAT_H2 + 8;
+export const STAT_H2_OPEN = STAT_H2 + 9;
+export const STAT_H2_STREAMS = STAT_H2 + 10;
+export const STAT_H2_TOTAL = STAT_H2 + 11;
+export const STAT_H2_STREAMS_TOTAL = STAT_H2 + 12;
+export const STAT_FIELDS = 62;

@@ -1,11 +1,14 @@
+import { formatAddress } from "@ha/base";
 import type { Template } from "../core/log/template.ts";
-import { CAUSE_NONE, type Transaction } from "../core/transaction.ts";
+import { CAUSE_NONE, type Session, type Transaction } from "../core/transaction.ts";
 import type { LogSink } from "./log-sink.ts";
 
 /** Writes one line for a transaction that is over, without waiting. */
 export interface AccessLog {
   /** @param wallTime Milliseconds since 1970, now. */
   write(transaction: Transaction, wallTime: number): void;
+  /** Writes words of our own about a client, at level notice. */
+  notice(text: string, session: Session, wallTime: number): void;
 }
 
 /** How a frontend logs. */
@@ -23,6 +26,7 @@ export interface AccessLogOptions {
 }
 
 const ERR = 3;
+const NOTICE = 5;
 const INFO = 6;
 /** Longest line made; targets cut it further. */
 const ROOM = 16_384;
@@ -45,6 +49,13 @@ export function accessLog(options: AccessLogOptions): AccessLog {
       if (structured !== undefined) dataSize = structured.write(transaction, data, 0, ROOM);
       for (let i = 0; i < sinks.length; i++)
         (sinks[i] as LogSink).write(level, line, size, wallTime, data, dataSize);
+    },
+    notice: (text, session, wallTime) => {
+      const { family, address, port } = session.source;
+      const bytes = address.slice(0, family === 4 ? 4 : 16);
+      const client = family === 0 ? "" : ` (${formatAddress({ family, bytes })}:${port})`;
+      const words = new TextEncoder().encode(text + client);
+      for (const sink of sinks) sink.write(NOTICE, words, words.length, wallTime, data, 0);
     },
   };
 }

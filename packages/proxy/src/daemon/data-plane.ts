@@ -5,6 +5,7 @@ import type { TrafficObserver } from "./check/traffic-observer.ts";
 import { type Connection, ConnectionShared } from "./connection.ts";
 import type { ServerWaiter } from "./dispatcher.ts";
 import { Exchange } from "./exchange.ts";
+import { Http2Shared } from "./http2/http2-shared.ts";
 import type { ProxyRuntime, Service } from "./proxy-runtime.ts";
 import { ServerAddresses } from "./server-address.ts";
 import { TimerWheel } from "./timer-wheel.ts";
@@ -18,6 +19,7 @@ export class DataPlane {
   readonly buffers: BufferPool;
   readonly addresses: ServerAddresses;
   readonly statistics: Statistics;
+  readonly http2: Http2Shared;
   readonly waiters = new Map<number, ServerWaiter>();
   readonly proxies: ProxyRuntime[] = [];
   /** What `http-request use-service` can name. */
@@ -43,6 +45,7 @@ export class DataPlane {
     this.ring = ring;
     this.slab = ring.slab;
     this.statistics = statistics;
+    this.http2 = new Http2Shared(statistics);
     this.maxFields = layout.maxFields;
     this.connections = new ConnectionShared(ring, layout.messagesAt, layout.messages);
     this.wheel = new TimerWheel(ring.now);
@@ -167,6 +170,8 @@ export interface SessionHost {
   ended(session: Session): void;
   /** The connection of a TCP session turned out to be HTTP: it goes on as such. */
   beginHttp(connection: Connection, session: Session, acceptedAt: number): void;
+  /** The connection turned out to be HTTP/2: `prefaced` bytes of its preface are taken. */
+  beginHttp2(connection: Connection, session: Session, acceptedAt: number, prefaced: number): void;
 }
 
 /** A client's connection, as a drain sees it. */

@@ -1,7 +1,7 @@
 import type { Transaction } from "../core/transaction.ts";
-import type { Connection } from "./connection.ts";
 import type { ExchangeClient } from "./exchange-client.ts";
 import type { ProxyRuntime } from "./proxy-runtime.ts";
+import type { TunnelSide } from "./tunnel.ts";
 
 /**
  * What an exchange needs of the side that its request goes to: an HTTP/1 connection, or a stream of an HTTP/2
@@ -38,10 +38,13 @@ export interface ExchangeServer {
    */
   readBody(dataOnly: boolean): void;
 
+  /** Fields that followed a body that was given with `dataOnly`, as lines of HTTP/1; undefined without. */
+  readonly trailers: Uint8Array | undefined;
+
   /** The server ended before it answered anything, and had this request as its second or later one: it may not have seen it. */
   readonly isUnseen: boolean;
-  /** The connection of its own, for a tunnel, which has it from now on. Undefined where it is shared (HTTP/2). */
-  takeConnection(): Connection | undefined;
+  /** The connection (HTTP/2: its stream) for a tunnel, which has it from now on. Undefined where that cannot be. */
+  takeConnection(): TunnelSide | undefined;
   /** Breaks off: the connection is closed, or the stream reset. */
   drop(): void;
   /** The response is whole: the connection goes back to where it can be used again, unless it is `closes` or cannot. */

@@ -1,6 +1,5 @@
-import type { Connection } from "./connection.ts";
 import type { Exchange } from "./exchange.ts";
-import { Tunnel } from "./tunnel.ts";
+import { Tunnel, type TunnelSide } from "./tunnel.ts";
 
 /**
  * Makes a tunnel of an exchange's two connections, once the head that allows it is queued: what passes is counted in
@@ -8,8 +7,8 @@ import { Tunnel } from "./tunnel.ts";
  */
 export function openExchangeTunnel(
   exchange: Exchange,
-  client: Connection,
-  server: Connection,
+  client: TunnelSide,
+  server: TunnelSide,
   ended: (cause: number) => void,
 ): Tunnel {
   const { transaction, backend, frontend } = exchange;

@@ -454,6 +454,8 @@ export class Exchange implements ExchangeServerOwner, LeaseOwner, RequestPathOwn
   }
 
   responseEnd(): void {
+    const trailers = this.#server?.trailers;
+    if (trailers !== undefined) this.client?.respondTrailers?.(trailers);
     this.#finish();
   }
 

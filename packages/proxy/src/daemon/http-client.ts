@@ -12,6 +12,7 @@ import {
   URI_TOO_LONG,
 } from "../core/http/head.ts";
 import { standardReply } from "../core/http/replies.ts";
+import { PREFACE } from "../core/http2/frame.ts";
 import * as stat from "../core/statistics.ts";
 import {
   CAUSE_CLIENT_ABORT,
@@ -226,6 +227,14 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
 
   #parse(fits: boolean): boolean {
     const { plane } = this;
+    if (this.session.transactions === 0) {
+      const preface = this.#prefaced();
+      if (preface === PREFACE.length) {
+        this.#upgrade();
+        return false;
+      }
+      if (preface > 3 && !this.connection.isEnded) return this.connection.hasInput;
+    }
     const { slab } = plane;
     const frontend = this.#frontend.frontend as FrontendRuntime;
     const exchange = this.plane.takeExchange(this.#frontend);
@@ -265,6 +274,30 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     }
     this.#startExchange(exchange, offset);
     return true;
+  }
+
+  /** Bytes of HTTP/2's preface, where that is what came and all that came: the first request may be none. */
+  #prefaced(): number {
+    const { options } = (this.#frontend.frontend as FrontendRuntime).config;
+    const { bytes } = this.plane.slab;
+    const { start, end } = this.#head;
+    const most = Math.min(end - start, PREFACE.length);
+    for (let i = 0; i < most; i++) if (bytes[start + i] !== PREFACE[i]) return 0;
+    return options.on.has("disable-h2-upgrade") ? 0 : most;
+  }
+
+  /** The client speaks HTTP/2 without having said so before. HAProxy configuration manual §4.2, option disable-h2-upgrade */
+  #upgrade(): void {
+    const { plane, connection, session } = this;
+    const { end } = this.#head;
+    const after = this.#head.start + PREFACE.length;
+    const held = this.#head.take();
+    if (after < end) connection.returnInput(held, after, end);
+    else plane.slab.release(held);
+    this.#state = GONE;
+    plane.wheel.destroy(this.#timer);
+    plane.clients.delete(this);
+    this.#host.beginHttp2(connection, session, this.#acceptedAt, PREFACE.length);
   }
 
   #startExchange(exchange: Exchange, offset: number): void {

@@ -74,6 +74,10 @@ export class Http1Server implements ExchangeServer, ConnectionOwner {
     return this.#response.endsWithConnection();
   }
 
+  get trailers(): Uint8Array | undefined {
+    return this.#dataOnly ? this.#response.trailers : undefined;
+  }
+
   get isUnseen(): boolean {
     const connection = this.#connection;
     return (

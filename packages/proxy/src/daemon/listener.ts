@@ -21,6 +21,7 @@ import * as stat from "../core/statistics.ts";
 import { createEndpoint, Session } from "../core/transaction.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { DataPlane, SessionHost } from "./data-plane.ts";
+import { Http2Client } from "./http2/http2-client.ts";
 import { HttpClient } from "./http-client.ts";
 import type { FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
 import { TcpSession } from "./tcp-session.ts";
@@ -269,9 +270,20 @@ export class Listener implements RingOwner, SessionHost {
     this.#plane.giveTransaction(transaction);
   }
 
-  /** Speaks HTTP/1 from here on: also where TCP rules found that it is. */
+  /** Speaks HTTP from here on: also where TCP rules found that it is. HTTP/2 by `proto` and ALPN, else HTTP/1. */
   beginHttp(connection: Connection, session: Session, acceptedAt: number): void {
+    if (this.bind.protocol === "h2" || session.tls?.alpn === "h2") {
+      this.beginHttp2(connection, session, acceptedAt, 0);
+      return;
+    }
     new HttpClient(this.#plane, connection, session, this.#frontend, this).start(acceptedAt);
+  }
+
+  beginHttp2(connection: Connection, session: Session, acceptedAt: number, prefaced: number): void {
+    new Http2Client(this.#plane, connection, session, this.#frontend, this).start(
+      acceptedAt,
+      prefaced,
+    );
   }
 
   /** A session is over. */

@@ -128,6 +128,11 @@ export class ResponseReader {
     return stop;
   }
 
+  /** Fields after a chunked body that was taken without its coding, as lines of HTTP/1. */
+  get trailers(): Uint8Array | undefined {
+    return this.#isChunked ? this.#chunked.trailers : undefined;
+  }
+
   /** The server has ended: whether that was how the body was to end. */
   endsWithConnection(): boolean {
     return this.left === Number.POSITIVE_INFINITY;

@@ -160,6 +160,7 @@ export function buildRuntime(
     });
   }
   setProcessVariables(config, world, plane, diagnostics);
+  plane.http2.configure(config.global.tune, true);
   return diagnostics;
 }
 

@@ -8,12 +8,40 @@ import {
   CAUSE_SERVER_ABORT,
   CAUSE_SERVER_TIMEOUT,
 } from "../core/transaction.ts";
-import { type Connection, type ConnectionOwner, OUTPUT_LOW } from "./connection.ts";
+import { OUTPUT_LOW } from "./connection.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { TimerOwner } from "./timer-wheel.ts";
 
 /** Bytes on their way to one side before the other side is not read any more. */
 const OUTPUT_HIGH = 393_216;
+
+/** One end of a tunnel: a connection, or a stream of one. All as `Connection` has it. */
+export interface TunnelSide {
+  owner: TunnelSideOwner | undefined;
+  readonly isEnded: boolean;
+  readonly hasInput: boolean;
+  readonly hasShutdown: boolean;
+  readonly unsent: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  takeInput(): number;
+  peekInput(): number;
+  queue(buffer: number, start: number, end: number): void;
+  flush(): void;
+  resume(): void;
+  resumeLarge(limit: number): void;
+  pause(): void;
+  shutdown(): void;
+  close(reset?: boolean): void;
+}
+
+/** Who copies between two sides. */
+export interface TunnelSideOwner {
+  received(side: TunnelSide): void;
+  drained(side: TunnelSide): void;
+  failed(side: TunnelSide, error: number): void;
+  connected(side: TunnelSide, result: number): void;
+}
 
 /** Milliseconds; Infinity for none. */
 export interface TunnelTimeouts {
@@ -31,7 +59,7 @@ export interface TunnelTimeouts {
  */
 export interface ResponseInspection {
   readonly until: number;
-  inspect(server: Connection): "go" | "wait" | "close";
+  inspect(server: TunnelSide): "go" | "wait" | "close";
 }
 
 /** Hears the end of a tunnel: both connections are closed then. `cause` is a `CAUSE_` code. */
@@ -41,10 +69,10 @@ export type TunnelEnd = (cause: number) => void;
  * Two connections that copy to each other until both have ended: TCP mode, CONNECT, and what `101` upgraded to.
  * The slower side sets the pace; each direction ends on its own (half-close).
  */
-export class Tunnel implements ConnectionOwner, TimerOwner {
+export class Tunnel implements TunnelSideOwner, TimerOwner {
   readonly #plane: DataPlane;
-  readonly #client: Connection;
-  readonly #server: Connection;
+  readonly #client: TunnelSide;
+  readonly #server: TunnelSide;
   readonly #timeouts: TunnelTimeouts;
   readonly #end: TunnelEnd;
   readonly #timer: number;
@@ -58,8 +86,8 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
 
   constructor(
     plane: DataPlane,
-    client: Connection,
-    server: Connection,
+    client: TunnelSide,
+    server: TunnelSide,
     timeouts: TunnelTimeouts,
     end: TunnelEnd,
     inspection?: ResponseInspection,
@@ -91,21 +119,21 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
     this.#finish(cause, true);
   }
 
-  received(connection: Connection): void {
+  received(connection: TunnelSide): void {
     this.#touch(connection);
     const other = connection === this.#client ? this.#server : this.#client;
     this.#pump(connection, other);
     if (!this.#isOver) this.#read(connection, other);
   }
 
-  drained(connection: Connection): void {
+  drained(connection: TunnelSide): void {
     this.#touch(connection);
     const other = connection === this.#client ? this.#server : this.#client;
     if (connection.unsent < OUTPUT_LOW) this.#read(other, connection);
     this.#checkEnd();
   }
 
-  failed(connection: Connection): void {
+  failed(connection: TunnelSide): void {
     this.#finish(connection === this.#client ? CAUSE_CLIENT_ABORT : CAUSE_SERVER_ABORT, true);
   }
 
@@ -128,7 +156,7 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
     this.#finish(clientDue <= serverDue ? CAUSE_CLIENT_TIMEOUT : CAUSE_SERVER_TIMEOUT, false);
   }
 
-  #touch(connection: Connection): void {
+  #touch(connection: TunnelSide): void {
     // A byte either way is life of the tunnel; of the sides, only of its own.
     if (connection === this.#client) this.#clientActive = this.#plane.now;
     else this.#serverActive = this.#plane.now;
@@ -138,7 +166,7 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
   }
 
   /** Queues all that came on one side for the other. */
-  #pump(from: Connection, to: Connection): void {
+  #pump(from: TunnelSide, to: TunnelSide): void {
     const { slab } = this.#plane;
     if (from === this.#server && this.#inspection !== undefined && !this.#inspected()) return;
     let size = 0;
@@ -177,7 +205,7 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
     return false;
   }
 
-  #read(from: Connection, to: Connection): void {
+  #read(from: TunnelSide, to: TunnelSide): void {
     if (this.#isOver || from.isEnded) return;
     if (to.unsent > OUTPUT_HIGH) {
       from.pause();
@@ -190,7 +218,7 @@ export class Tunnel implements ConnectionOwner, TimerOwner {
 
   #checkEnd(): void {
     if (this.#isOver) return;
-    const done = (from: Connection, to: Connection) =>
+    const done = (from: TunnelSide, to: TunnelSide) =>
       from.isEnded && !from.hasInput && to.unsent === 0;
     if (done(this.#client, this.#server) && done(this.#server, this.#client)) {
       this.#finish(CAUSE_NONE, false);

@@ -18,9 +18,8 @@ const LATER: readonly {
     uses: ({ servers }) => servers.filter(({ tls }) => tls !== undefined).map(({ at }) => at),
   },
   {
-    feature: "HTTP/2 (proto h2)",
-    uses: ({ binds, servers }) =>
-      [...binds, ...servers].filter(({ protocol }) => protocol === "h2").map(({ at }) => at),
+    feature: "HTTP/2 towards a server (proto h2)",
+    uses: ({ servers }) => servers.filter(({ protocol }) => protocol === "h2").map(({ at }) => at),
   },
 ];
 

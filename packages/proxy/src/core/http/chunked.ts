@@ -56,6 +56,7 @@ export class ChunkedDecoder {
     this.#size = this.#digits = this.#extension = this.#trailer = 0;
     this.dataBytes = 0;
     this.hasTrailer = false;
+    this.#keptSize = 0;
   }
 
   get isDone(): boolean {
@@ -84,12 +85,30 @@ export class ChunkedDecoder {
         continue;
       }
       const byte = bytes[at++] as number;
-      const keep = this.#dropped(this.#state, this.#take(byte));
+      const before = this.#state;
+      const keep = this.#dropped(before, this.#take(byte));
       if (keep < 0) return BAD_REQUEST;
-      if (keep === 1 && !dataOnly) bytes[out++] = byte;
+      if (keep === 0) continue;
+      if (!dataOnly) bytes[out++] = byte;
+      else if (this.hasTrailer) this.#keepTrailer(byte);
     }
     this.consumed = at - start;
     return out;
+  }
+
+  /** What `dataOnly` left out of a body that has ended: the lines after the last chunk. Undefined without. */
+  get trailers(): Uint8Array | undefined {
+    // The empty line that ends all is not among them.
+    if (this.#state !== DONE || this.#keptSize <= 2) return undefined;
+    return this.#kept?.subarray(0, this.#keptSize - 2);
+  }
+
+  #kept: Uint8Array | undefined = undefined;
+  #keptSize = 0;
+
+  #keepTrailer(byte: number): void {
+    this.#kept ??= new Uint8Array(MAX_TRAILER * 2 + 16);
+    if (this.#keptSize < this.#kept.length) this.#kept[this.#keptSize++] = byte;
   }
 
   #dropped(before: number, keep: number): number {

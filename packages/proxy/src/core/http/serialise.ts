@@ -127,11 +127,14 @@ export function writeRequestHead(
   connection: number,
 ): number {
   const method = head.methodEnd - head.methodStart;
-  const target = head.targetEnd - head.targetStart;
+  // What came over HTTP/2 has an absolute target, which servers of HTTP/1 get by its path alone.
+  const isPath = head.version === 20 && head.pathStart < head.targetEnd;
+  const from = isPath ? head.pathStart : head.targetStart;
+  const target = head.targetEnd - from;
   if (at + method + target + 12 > limit) return -1;
   let out = copyRange(bytes, head.methodStart, head.methodEnd, at);
   bytes[out++] = 0x20;
-  out = copyRange(bytes, head.targetStart, head.targetEnd, out);
+  out = copyRange(bytes, from, head.targetEnd, out);
   bytes[out++] = 0x20;
   out = copyBytes(head.version === 10 ? HTTP_10 : HTTP_11, bytes, out);
   out = copyBytes(CRLF, bytes, out);

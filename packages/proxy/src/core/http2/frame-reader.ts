@@ -23,6 +23,8 @@ import {
   readWord,
 } from "./frame.ts";
 
+import { MAX_SETTINGS } from "./limits.ts";
+
 /** What `take` found. */
 /** Nothing yet: more bytes are needed. */
 export const EVENT_NONE = 0;
@@ -237,14 +239,15 @@ export class FrameReader {
       case FRAME_WINDOW_UPDATE:
         return length === 4 ? NO_ERROR : FRAME_SIZE_ERROR;
       case FRAME_SETTINGS:
-        return length % 6 !== 0 || (this.isAck && length > 0) ? FRAME_SIZE_ERROR : NO_ERROR;
+        if (length % 6 !== 0 || (this.isAck && length > 0)) return FRAME_SIZE_ERROR;
+        return length > MAX_SETTINGS * 6 ? ENHANCE_YOUR_CALM : NO_ERROR;
       case FRAME_PUSH_PROMISE:
         // Clients never may, and servers were told not to.
         return PROTOCOL_ERROR;
       case FRAME_PING:
         return length === 8 ? NO_ERROR : FRAME_SIZE_ERROR;
       case FRAME_GOAWAY:
-        return length >= 8 ? NO_ERROR : FRAME_SIZE_ERROR;
+        return length >= 8 && length <= MAX_GOAWAY ? NO_ERROR : FRAME_SIZE_ERROR;
       default:
         this.event = EVENT_UNKNOWN;
         this.#state = length === 0 ? HEADER : SKIP;
@@ -430,4 +433,6 @@ export class FrameReader {
 }
 
 const NOTHING = new Uint8Array(0);
+/** Bytes of a GOAWAY with all its words for people. */
+const MAX_GOAWAY = 16_384;
 const PRIORITY_AND_PADDING = 5 + 1 + 255;

@@ -16,11 +16,7 @@ export const MAX_LIST = 16_384;
 export const MAX_TRAILERS = 8_192;
 /** Entries of one SETTINGS frame: there are not ten settings. */
 export const MAX_SETTINGS = 32;
-/** Milliseconds that a peer has to acknowledge our settings, and that a closing connection may linger. */
-export const SETTINGS_TIME = 10_000;
-/** Body bytes that one connection may have waiting for servers before its window is not opened any more. */
-export const MAX_WAITING = 262_144;
-/** Buffers that wait so: with them all taken the connection is not read. */
-export const MAX_WAITING_BUFFERS = 64;
-/** Bytes queued for one peer, answers to its own frames, before it is not read any more: it must take them first. */
-export const MAX_UNREAD_ANSWERS = 65_536;
+/** Receive window of a whole connection: its streams' windows bound it further. */
+export const CONNECTION_WINDOW = 1_048_576;
+/** Bytes on their way to a peer before it is not read any more: it must take first what it asked for. */
+export const MAX_UNSENT = 1_048_576;
