@@ -11,6 +11,7 @@ import {
   BACKEND_QUEUED_MOST,
   canTake,
   WEIGHT_SCALE,
+  type Servers,
 } from "../server/servers.ts";
 import * as stat from "../statistics.ts";
 import type { RowValues, StatRow } from "./row.ts";
@@ -121,7 +122,7 @@ function frontendRow(source: StatsSource, state: ProxyState, frontend: Frontend)
       dses: sum(stat.STAT_DSES),
       wrew: sum(stat.STAT_WREW),
       eint: sum(stat.STAT_EINT),
-      ...TLS_COUNTERS,
+      ...tlsCounters(sum),
       ...h2Counters(sum),
       ...h1Counters(http, {
         connections: counters.clientConnections,
@@ -282,7 +283,7 @@ function serverRow(
       used_conn_cur: served,
       need_conn_est: Math.max(served, idle),
       uweight: health.weight,
-      ...TLS_COUNTERS,
+      ...tlsCounters(sum),
     },
   };
 }
@@ -366,7 +367,7 @@ function backendRow(
       agg_server_status: 0,
       agg_server_check_status: 0,
       agg_check_status: 0,
-      ...TLS_COUNTERS,
+      ...tlsCounters(sum),
       ...h2Counters(sum),
       ...h1Counters(http, {
         connections: idle + Atomics.load(servers.backend, 0),
@@ -518,10 +519,18 @@ export function addressText(address: SocketAddress): string {
   }
 }
 
-/** Nothing is compressed, cached or encrypted by this program yet: these cannot be anything else. */
+/** Nothing is compressed or cached by this program yet, and TLS is not told by listener: these cannot be anything else. */
 const COMPRESSION: RowValues = { comp_in: 0, comp_out: 0, comp_byp: 0, comp_rsp: 0 };
 const CACHE: RowValues = { cache_lookups: 0, cache_hits: 0 };
 const TLS_COUNTERS: RowValues = { ssl_sess: 0, ssl_reused_sess: 0, ssl_failed_handshake: 0 };
+
+function tlsCounters(sum: (field: number) => number): RowValues {
+  return {
+    ssl_sess: sum(stat.STAT_TLS_SESSIONS),
+    ssl_reused_sess: sum(stat.STAT_TLS_RESUMED),
+    ssl_failed_handshake: sum(stat.STAT_TLS_FAILED),
+  };
+}
 
 function h2Counters(sum: (field: number) => number): RowValues {
   const of = (place: number) => sum(stat.STAT_H2 + place);

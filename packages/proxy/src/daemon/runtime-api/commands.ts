@@ -1,6 +1,7 @@
 import type { Command } from "./command.ts";
 import { helpText } from "./command-line.ts";
 import { frontendCommands } from "./frontend-commands.ts";
+import { observingCommands } from "./observing-commands.ts";
 import { patternCommands } from "./pattern-commands.ts";
 import { processCommands } from "./process-commands.ts";
 import { serverCommands } from "./server-commands.ts";
@@ -25,5 +26,6 @@ export const RUNTIME_COMMANDS: readonly Command[] = [
   ...tableCommands,
   ...sessionCommands,
   ...processCommands,
+  ...observingCommands,
   help,
 ];

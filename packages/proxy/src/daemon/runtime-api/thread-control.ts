@@ -5,6 +5,7 @@ import * as stat from "../../core/statistics.ts";
 import { STAT_FIELDS } from "../../core/statistics.ts";
 import type { DrainCount } from "../pair/drain.ts";
 import type { Worker } from "../worker.ts";
+import type { RingLine } from "./observing-commands.ts";
 import { describeSession, type SessionView } from "./session-view.ts";
 
 /** What the runtime API asks of a thread: plain data, so that it travels. Each thread does it to its own. */
@@ -25,6 +26,8 @@ export type ThreadRequest =
   | { readonly kind: "end-session"; readonly session: number }
   | { readonly kind: "end-server-sessions"; readonly proxy: number; readonly server: number }
   | { readonly kind: "clear-counters"; readonly all: boolean }
+  /** Lines that a ring of the thread holds. */
+  | { readonly kind: "ring-lines"; readonly ring: string }
   /** Of the VRRP daemon beside us: see `pair/`. */
   | { readonly kind: "drain"; readonly on: boolean; readonly addresses: readonly string[] }
   | { readonly kind: "drain-look"; readonly closeIdle: boolean }
@@ -47,7 +50,13 @@ export type PatternChange =
   | { readonly type: "commit"; readonly version: number };
 
 /** What a thread answers: sessions to "sessions", whether there was one to "end-session", how many to "cut", else nothing. */
-export type ThreadAnswer = readonly SessionView[] | DrainCount | boolean | number | undefined;
+export type ThreadAnswer =
+  | readonly SessionView[]
+  | readonly RingLine[]
+  | DrainCount
+  | boolean
+  | number
+  | undefined;
 
 /** Every thread of the process, this one first. */
 export interface ThreadFleet {
@@ -116,6 +125,11 @@ export function performRequest(
       return undefined;
     case "beat":
       return undefined;
+    case "ring-lines":
+      return (worker.rings.get(request.ring)?.lines() ?? []).map(({ at, line }) => ({
+        at,
+        text: Buffer.from(line).toString("latin1"),
+      }));
     case "clear-counters":
       clearCounters(plane.statistics.cells, request.all);
       return undefined;
