@@ -7,7 +7,25 @@ import {
   resolveInMemory,
 } from "@ha/proxy/core";
 
-const FILES = { "/etc/passwd": "root:x:0:0\n", "/etc/ssl/site.pem": "a certificate and its key" };
+/** A self-signed certificate and its key, made for this test and used nowhere else. */
+const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBgDCCASWgAwIBAgIUImDXHsZk674cjCBnd2s642z5OCgwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJc2l0ZS50ZXN0MCAXDTI2MTEyNTAxMjYwMloYDzIxMjYxMTAx
+MDEyNjAyWjAUMRIwEAYDVQQDDAlzaXRlLnRlc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARgJU7lJ/0oXpu3xRkW7gkekDxuGGwL55Vl9k1ciE/ObokCF/lQfyXN
+LJbwBMQcKQFxSjiKkyGjCj8EH5iiEly8o1MwUTAdBgNVHQ4EFgQU3YMu34TKpq4Y
+wTBJNMkrHLSwCeswHwYDVR0jBBgwFoAU3YMu34TKpq4YwTBJNMkrHLSwCeswDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEA7xAoB3wDig9vL5fTOIuK
+pi+D1QBXpkZP9PB7/5Ro+lECIQCQPaYTHyBHKiG+G8MeNoLngifugU/WH3wMwoui
+N14cdA==
+-----END CERTIFICATE-----
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIJDFcXbNlNo+LShCmfALZvWTZnzXy9MttVGutUIXLgKGoAoGCCqGSM49
+AwEHoUQDQgAEYCVO5Sf9KF6bt8UZFu4JHpA8bhhsC+eVZfZNXIhPzm6JAhf5UH8l
+zSyW8ATEHCkBcUo4ipMhowo/BB+YohJcvA==
+-----END EC PRIVATE KEY-----
+`;
+const FILES = { "/etc/passwd": "root:x:0:0\n", "/etc/ssl/site.pem": CERTIFICATE };
 
 /** Reads a configuration against a machine made of tables. */
 export function loadText(name: string, text: string): LoadedConfig {

@@ -1,12 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { createPrivateKey, getHashes, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, getHashes, X509Certificate } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { fstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { createSecureContext } from "node:tls";
 import { getSystemErrorMap } from "node:util";
 import { fail, ok, parseAddress } from "@ha/base";
-import type { ConfigHost, NameToResolve, PemWants } from "../core/config/host.ts";
+import type { ConfigHost, NameToResolve } from "../core/config/host.ts";
 import { bytesOf } from "./config-text.ts";
 
 /** The machine as a configuration is read against it. Files are read anew each time: a reload must see changes. */
@@ -47,7 +47,9 @@ export function createConfigHost(): ConfigHost {
     },
     isDigest: (name) => getHashes().includes(name.toLowerCase()) || getHashes().includes(name),
     takesTlsList,
-    checkPem,
+    checkKey,
+    digest: (name, bytes) => new Uint8Array(createHash(name).update(bytes).digest()),
+    now: () => Date.now() / 1000,
   };
 }
 
@@ -134,35 +136,19 @@ function takesTlsList(
   }
 }
 
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
-
-function checkPem(bytes: Uint8Array, wants: PemWants): string | undefined {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
-  const blocks = [...text.matchAll(BLOCK)].map(([whole, kind]) => ({ whole, kind: kind ?? "" }));
-  const certificates = blocks.filter(({ kind }) => /^(X509 |TRUSTED )?CERTIFICATE$/.test(kind));
+function checkKey(
+  certificate: Uint8Array,
+  key: Uint8Array,
+): "certificate" | "key" | "mismatch" | undefined {
+  let parsed: X509Certificate;
   try {
-    switch (wants) {
-      case "revocations":
-        return blocks.some(({ kind }) => kind === "X509 CRL")
-          ? undefined
-          : "no revocation list in it";
-      case "authorities":
-        for (const { whole } of certificates) new X509Certificate(whole);
-        return certificates.length > 0 ? undefined : "no certificate in it";
-      case "certificate":
-      case "pair": {
-        const first = certificates[0];
-        if (first === undefined) return "no start line: no certificate in it";
-        const certificate = new X509Certificate(first.whole);
-        if (wants === "certificate") return undefined;
-        const key = blocks.find(({ kind }) => kind.endsWith("PRIVATE KEY"));
-        if (key === undefined) return "no private key in it";
-        return certificate.checkPrivateKey(createPrivateKey(key.whole))
-          ? undefined
-          : "inconsistencies between private key and certificate";
-      }
-    }
-  } catch (error) {
-    return error instanceof Error ? error.message : "it cannot be read";
+    parsed = new X509Certificate(certificate);
+  } catch {
+    return "certificate";
+  }
+  try {
+    return parsed.checkPrivateKey(createPrivateKey(Buffer.from(key))) ? undefined : "mismatch";
+  } catch {
+    return "key";
   }
 }

@@ -1,3 +1,4 @@
+import { parseTicketKeys } from "../tls/ticket-keys.ts";
 import type { BindDraft, BindWord } from "./bind-words.ts";
 import { baseFile, checkCertificate, checkList, checkPemFile } from "./tls-files.ts";
 import {
@@ -52,9 +53,11 @@ export const bindTlsWords: readonly BindWord[] = [
     "A certificate with its key: a file, a folder, or @store/alias.",
     (b, v, { reading, line }) => {
       const path = baseFile(reading, reading.draft.global.crtBase, v, line.at);
-      const wrong = checkCertificate(reading, v, path);
-      b.settings.certificates.push({ path, at: line.at });
-      return wrong;
+      const found = checkCertificate(reading, v, path);
+      if (!found.ok) return found.error;
+      b.settings.certificates.push({ text: v, path, at: line.at });
+      b.settings.certificateCount += found.value;
+      return undefined;
     },
   ),
   valued(
@@ -63,8 +66,11 @@ export const bindTlsWords: readonly BindWord[] = [
     "A certificate for clients whose name matches none.",
     (b, v, { reading, line }) => {
       const path = baseFile(reading, reading.draft.global.crtBase, v, line.at);
-      b.settings.defaultCertificates.push({ path, at: line.at });
-      return checkCertificate(reading, v, path);
+      const found = checkCertificate(reading, v, path);
+      if (!found.ok) return found.error;
+      b.settings.defaultCertificates.push({ text: v, path, at: line.at });
+      b.settings.certificateCount += found.value;
+      return undefined;
     },
   ),
   valued(
@@ -73,8 +79,11 @@ export const bindTlsWords: readonly BindWord[] = [
     "A file of certificates with filters.",
     (b, v, { reading, line }) => {
       const path = baseFile(reading, undefined, v, line.at);
-      b.settings.certificateLists.push({ path, at: line.at });
-      return checkList(reading, path, line);
+      const found = checkList(reading, path, line);
+      if (!found.ok) return found.error;
+      b.settings.certificateLists.push({ text: v, path, at: line.at });
+      b.settings.certificateCount += found.value;
+      return undefined;
     },
   ),
   valued(
@@ -83,7 +92,7 @@ export const bindTlsWords: readonly BindWord[] = [
     "Authorities of client certificates.",
     (b, v, { reading, line }) => {
       b.settings.caFile = baseFile(reading, reading.draft.global.caBase, v, line.at);
-      return checkPemFile(reading, b.settings.caFile, "ca-file", "authorities");
+      return checkPemFile(reading, b.settings.caFile, "ca-file");
     },
   ),
   valued(
@@ -92,7 +101,7 @@ export const bindTlsWords: readonly BindWord[] = [
     "Authorities for verifying alone, not named to clients.",
     (b, v, { reading, line }) => {
       b.settings.caVerifyFile = baseFile(reading, reading.draft.global.caBase, v, line.at);
-      return checkPemFile(reading, b.settings.caVerifyFile, "ca-verify-file", "authorities");
+      return checkPemFile(reading, b.settings.caVerifyFile, "ca-verify-file");
     },
   ),
   valued(
@@ -101,7 +110,7 @@ export const bindTlsWords: readonly BindWord[] = [
     "Revoked client certificates.",
     (b, v, { reading, line }) => {
       b.settings.crlFile = baseFile(reading, reading.draft.global.caBase, v, line.at);
-      return checkPemFile(reading, b.settings.crlFile, "crl-file", "revocations");
+      return checkPemFile(reading, b.settings.crlFile, "crl-file");
     },
   ),
   valued(
@@ -110,8 +119,8 @@ export const bindTlsWords: readonly BindWord[] = [
     "Errors of authorities that do not end the handshake.",
     (b, v) => {
       const errors = parseIgnoredErrors(v);
-      if (errors === undefined) return `'ca-ignore-err' : error ID '${v}' is not known`;
-      b.settings.caIgnoreErrors = errors;
+      if (!errors.ok) return `'ca-ignore-err' : ${errors.error}`;
+      b.settings.caIgnoreErrors = errors.value;
       return undefined;
     },
   ),
@@ -121,8 +130,8 @@ export const bindTlsWords: readonly BindWord[] = [
     "Errors of client certificates that do not end the handshake.",
     (b, v) => {
       const errors = parseIgnoredErrors(v);
-      if (errors === undefined) return `'crt-ignore-err' : error ID '${v}' is not known`;
-      b.settings.crtIgnoreErrors = errors;
+      if (!errors.ok) return `'crt-ignore-err' : ${errors.error}`;
+      b.settings.crtIgnoreErrors = errors.value;
       return undefined;
     },
   ),
@@ -159,7 +168,7 @@ export const bindTlsWords: readonly BindWord[] = [
     (b, v) => {
       b.settings.npn = parseAlpn(v);
     },
-    "tuning",
+    "ignored",
   ),
   valued("ciphers", "missing cipher suite", "Ciphers up to TLS 1.2.", (b, v) => {
     b.settings.ciphers = v;
@@ -191,7 +200,7 @@ export const bindTlsWords: readonly BindWord[] = [
       `${name === "ssl-min-ver" ? "Oldest" : "Newest"} TLS version.`,
       (b, v) => {
         const version = parseTlsVersion(v);
-        if (version === undefined) return `'${name}' : unknown ssl/tls version '${v}'`;
+        if (version === undefined) return `'${v}' : unknown ssl/tls version`;
         if (name === "ssl-min-ver") b.settings.minVersion = version;
         else b.settings.maxVersion = version;
         return undefined;
@@ -233,9 +242,10 @@ export const bindTlsWords: readonly BindWord[] = [
     "Keys of session tickets, shared by hosts.",
     (b, v, { reading, line }) => {
       b.settings.ticketKeysFile = baseFile(reading, undefined, v, line.at);
-      return reading.host.readFile(b.settings.ticketKeysFile).ok
-        ? undefined
-        : "'tls-ticket-keys' : unable to load TLS ticket keys file";
+      const file = reading.host.readFile(b.settings.ticketKeysFile);
+      if (!file.ok) return `'${v}' : unable to load ssl tickets keys file`;
+      const keys = parseTicketKeys(file.value, v);
+      return keys.ok ? undefined : keys.error;
     },
   ),
   plain("prefer-client-ciphers", "The client's order of ciphers.", (b) => {
@@ -246,11 +256,11 @@ export const bindTlsWords: readonly BindWord[] = [
   }),
   plain(
     "allow-0rtt",
-    "Early data.",
+    "Early data: not accepted.",
     (b) => {
       b.settings.earlyData = true;
     },
-    "later",
+    "ignored",
   ),
   plain(
     "generate-certificates",
@@ -287,7 +297,7 @@ export const bindTlsWords: readonly BindWord[] = [
   plain("renegotiate", "Permits renegotiation.", (b) => {
     b.settings.noRenegotiate = false;
   }),
-  valued("ocsp-update", "missing value", "OCSP updates.", () => {}, "later"),
+  valued("ocsp-update", "missing value", "OCSP updates.", () => {}, "ignored"),
   plain("ktls", "Kernel TLS.", () => {}, "tuning"),
   valued("ech", "missing value", "Encrypted ClientHello.", () => {}, "later"),
 ];

@@ -1,5 +1,6 @@
 import { type AddressRules, parseSocketAddress } from "./address.ts";
 import type { Bind } from "./bind-model.ts";
+import { finishTls } from "./bind-tls.ts";
 import { type BindDraft, bindWordByName, bindWords } from "./bind-words.ts";
 import type { GlobalDraft } from "./draft.ts";
 import { warnIgnored } from "./keyword.ts";
@@ -7,7 +8,6 @@ import { MAX_BIND_ADDRESSES } from "./limits.ts";
 import { didYouMean, type Line } from "./line.ts";
 import type { SocketAddress } from "./model.ts";
 import { type Reading, readAddress } from "./reading.ts";
-import { rangeWithout } from "./tls-words.ts";
 
 /** How messages name the line: `'bind :80' in section 'frontend'`, or `'stats socket'`. */
 export interface BindPlace {
@@ -140,51 +140,6 @@ function readWords(line: Line, reading: Reading, place: BindPlace, draft: BindDr
   return good;
 }
 
-function finishTls(draft: BindDraft, line: Line, reading: Reading): void {
-  const { settings } = draft;
-  if (draft.refusedVersions.size > 0) {
-    if (settings.minVersion !== undefined) {
-      reading.findings.warnPlain(
-        "config/tls-versions",
-        line.at,
-        `Proxy '${reading.proxy?.name ?? "GLOBAL"}': no-sslv3/no-tlsv1x are ignored for bind '${draft.text}' at [${line.at.file}:${line.at.line}]. Use only 'ssl-min-ver' and 'ssl-max-ver' to fix.`,
-      );
-    } else {
-      const { min, max } = rangeWithout(draft.refusedVersions);
-      settings.minVersion = min;
-      settings.maxVersion = max;
-    }
-  }
-  if (!draft.ssl) return;
-  draft.tls = settings;
-  const { ciphers } = settings;
-  if (ciphers !== undefined && !reading.host.takesTlsList("ciphers", ciphers)) {
-    const owner = reading.proxy?.name ?? "GLOBAL";
-    reading.afterParsing.push(() =>
-      reading.findings.alertPlain(
-        "config/bad-value",
-        line.at,
-        `Proxy '${owner}': unable to set SSL cipher list to '${ciphers}' for bind '${draft.text}' at [${line.at.file}:${line.at.line}].`,
-      ),
-    );
-  }
-  if (
-    settings.certificates.length === 0 &&
-    settings.certificateLists.length === 0 &&
-    settings.defaultCertificates.length === 0 &&
-    !settings.generateCertificates
-  ) {
-    const proxy = reading.proxy?.name ?? "GLOBAL";
-    reading.afterParsing.push(() =>
-      reading.findings.alertPlain(
-        "config/no-certificate",
-        line.at,
-        `Proxy '${proxy}': no SSL certificate specified for bind '${draft.text}' at [${line.at.file}:${line.at.line}] (use 'crt').`,
-      ),
-    );
-  }
-}
-
 function shiftPort(address: SocketAddress, by: number): SocketAddress {
   return by === 0 || address.kind !== "inet" ? address : { ...address, port: address.port + by };
 }
@@ -236,6 +191,7 @@ function emptyBind(line: Line, { unixBind, tls }: GlobalDraft, text: string): Bi
       tickets: defaults.tickets,
       certificates: [],
       certificateLists: [],
+      certificateCount: 0,
       verify: "none",
       caVerifyFile: undefined,
       caIgnoreErrors: [],
@@ -254,7 +210,7 @@ function emptyBind(line: Line, { unixBind, tls }: GlobalDraft, text: string): Bi
       noRenegotiate: true,
     },
     ssl: false,
-    refusedVersions: new Set(),
+    refusedVersions: new Set(defaults.refusedVersions),
     levelSet: false,
   };
 }

@@ -22,6 +22,8 @@ export type GlobalDraft = Mutable<Omit<Global, "stats" | "tls" | "unixBind" | "d
     server: Mutable<Global["tls"]["server"]>;
     dhParamFile: string | undefined;
     loadExtraFiles: Set<string>;
+    replaceExtension: boolean;
+    issuersChainPath: string | undefined;
     skipSelfIssuedCa: boolean;
   };
   unixBind: Mutable<Global["unixBind"]>;

@@ -1,5 +1,5 @@
 import type { Mutable } from "./draft.ts";
-import { type GlobalKeyword, keyword, text, tuning } from "./global-keyword.ts";
+import { type GlobalKeyword, ignored, keyword, text, tuning } from "./global-keyword.ts";
 import type { Line } from "./line.ts";
 import type { TlsDefaults } from "./model.ts";
 import { forcedVersion, parseTlsVersion, refusedVersion } from "./tls-words.ts";
@@ -103,20 +103,41 @@ export const globalTlsKeywords: readonly GlobalKeyword[] = [
       if (line.atMost(0)) draft.global.tls.skipSelfIssuedCa = true;
     },
   ),
-  tuning("ssl-load-extra-del-ext", "", "Replaces the extension instead of adding one."),
+  keyword(
+    "ssl-load-extra-del-ext",
+    "ssl-load-extra-del-ext",
+    doc("Looks for site.key beside site.crt, in place of site.crt.key."),
+    (line, { draft }) => {
+      if (line.atMost(0)) draft.global.tls.replaceExtension = true;
+    },
+  ),
+  keyword(
+    "issuers-chain-path",
+    "issuers-chain-path <folder>",
+    doc("Chains that complete certificates without one, by their issuer."),
+    (line, { draft, host }) => {
+      const folder = line.text(1);
+      if (draft.global.tls.issuersChainPath !== undefined) {
+        line.alert("'issuers-chain-path' already specified. Continuing.");
+      } else if (folder === "" || host.kindOf(folder) === undefined) {
+        line.alert(
+          "global statement 'issuers-chain-path' expects a directory path as an argument.\n",
+        );
+      } else draft.global.tls.issuersChainPath = folder;
+    },
+  ),
   tuning("ssl-mode-async", "", "Asynchronous engines."),
-  tuning("ssl-engine", "<name> [algo <list>]", "OpenSSL engines."),
-  tuning("ssl-propquery", "<query>", "OpenSSL property query."),
-  tuning("ssl-provider", "<name>", "OpenSSL providers."),
-  tuning("ssl-provider-path", "<path>", "OpenSSL providers."),
-  tuning("ssl-security-level", "<0..5>", "OpenSSL security level."),
-  tuning("ssl-passphrase-cmd", "<command> [<args>…]", "Command that prints passphrases of keys."),
-  tuning("issuers-chain-path", "<folder>", "Chains to complete certificates with."),
-  tuning("ocsp-update.disable", "{ on | off }", "OCSP updates."),
-  tuning("ocsp-update.httpproxy", "<address>", "OCSP updates."),
-  tuning("ocsp-update.maxdelay", "<number>", "OCSP updates."),
-  tuning("ocsp-update.mindelay", "<number>", "OCSP updates."),
-  tuning("ocsp-update.mode", "{ on | off }", "OCSP updates."),
+  ignored("ssl-engine", "<name> [algo <list>]", "OpenSSL engines."),
+  ignored("ssl-propquery", "<query>", "OpenSSL property query."),
+  ignored("ssl-provider", "<name>", "OpenSSL providers."),
+  ignored("ssl-provider-path", "<path>", "OpenSSL providers."),
+  ignored("ssl-security-level", "<0..5>", "OpenSSL security level."),
+  ignored("ssl-passphrase-cmd", "<command> [<args>…]", "Command that prints passphrases of keys."),
+  ignored("ocsp-update.disable", "{ on | off }", "OCSP updates."),
+  ignored("ocsp-update.httpproxy", "<address>", "OCSP updates."),
+  ignored("ocsp-update.maxdelay", "<number>", "OCSP updates."),
+  ignored("ocsp-update.mindelay", "<number>", "OCSP updates."),
+  ignored("ocsp-update.mode", "{ on | off }", "OCSP updates."),
 ];
 
 function readDefaultOptions(
@@ -132,6 +153,7 @@ function readDefaultOptions(
   for (let i = 1; line.text(i) !== ""; i++) {
     const word = line.text(i);
     const forced = forcedVersion(word);
+    const refused = refusedVersion(word);
     if (word === "ssl-min-ver" || word === "ssl-max-ver") {
       const version = parseTlsVersion(line.text(++i));
       if (version === undefined) {
@@ -153,13 +175,11 @@ function readDefaultOptions(
       target.preferClientCiphers = false;
     } else if (side === "bind" && (word === "strict-sni" || word === "no-strict-sni")) {
       target.strictSni = word === "strict-sni";
-    } else if (
-      refusedVersion(word) === undefined &&
-      !["no-renegotiate", "renegotiate"].includes(word)
-    ) {
+    } else if (refused !== undefined) {
+      target.refusedVersions = new Set([...target.refusedVersions, refused]);
+    } else if (!["no-renegotiate", "renegotiate"].includes(word)) {
       line.alert(`unknown option '${word}' on global statement '${statement}'.`);
       return;
     }
-    // `no-sslv3` and the like fall through: what they refuse is off by default, and ssl-min-ver says the rest.
   }
 }

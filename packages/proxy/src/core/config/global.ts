@@ -8,6 +8,7 @@ import { globalTlsKeywords } from "./global-tls.ts";
 import { indexByName, warnIgnored } from "./keyword.ts";
 import { didYouMean, type Line } from "./line.ts";
 import type { Reading } from "./reading.ts";
+import type { TlsVersion } from "./tls-model.ts";
 import { readTuning, tuningKeywords } from "./tuning.ts";
 
 /** All keywords of `global` but `tune.*`. */
@@ -74,6 +75,7 @@ export function emptyGlobal(environment: ReadonlyMap<string, string>): GlobalDra
     clientSigalgs: undefined,
     minVersion: undefined,
     maxVersion: undefined,
+    refusedVersions: new Set<TlsVersion>(),
     tickets: true,
     preferClientCiphers: false,
     strictSni: false,
@@ -127,6 +129,8 @@ export function emptyGlobal(environment: ReadonlyMap<string, string>): GlobalDra
       server: { ...tls, verify: "required" },
       dhParamFile: undefined,
       loadExtraFiles: new Set(["all"]),
+      replaceExtension: false,
+      issuersChainPath: undefined,
       skipSelfIssuedCa: false,
     },
     unixBind: { prefix: "", mode: undefined, uid: undefined, gid: undefined },

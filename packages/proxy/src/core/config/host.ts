@@ -22,12 +22,15 @@ export interface ConfigHost {
   ) => boolean;
   /** Whether OpenSSL knows a digest by that name (`sha256`). */
   readonly isDigest: (name: string) => boolean;
-  /** What is wrong with certificates or keys in a PEM file; undefined when all can be used. */
-  readonly checkPem: (bytes: Uint8Array, wants: PemWants) => string | undefined;
+  /** What cannot be used of a certificate and its key, each in PEM; undefined when they fit together. */
+  readonly checkKey: (
+    certificate: Uint8Array,
+    key: Uint8Array,
+  ) => "certificate" | "key" | "mismatch" | undefined;
+  readonly digest: (name: "sha1", bytes: Uint8Array) => Uint8Array;
+  /** Seconds since 1970. */
+  readonly now: () => number;
 }
-
-/** `certificate`: a chain, its key may be in another file. `pair`: chain and key. `authorities`, `revocations`: a list of each. */
-export type PemWants = "certificate" | "pair" | "authorities" | "revocations";
 
 /** A host name that a file needs resolved at start, and where its address goes. */
 export interface NameToResolve {

@@ -24,7 +24,9 @@ export function memoryConfigHost(files: Readonly<Record<string, string>> = {}): 
     isOpenDescriptor: (fd) => fd <= 2,
     takesTlsList: (_kind, list) => list !== "zz",
     isDigest: (name) => /^(sha\d+|md5)$/.test(name),
-    checkPem: () => undefined,
+    checkKey: () => undefined,
+    digest: (_name, bytes) => bytes.slice(0, 20),
+    now: () => 0,
   };
 }
 

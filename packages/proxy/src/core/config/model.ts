@@ -112,6 +112,9 @@ export interface Global {
     readonly server: TlsDefaults & { readonly verify: "none" | "required" };
     readonly dhParamFile: string | undefined;
     readonly loadExtraFiles: ReadonlySet<string>;
+    /** `ssl-load-extra-del-ext`. */
+    readonly replaceExtension: boolean;
+    readonly issuersChainPath: string | undefined;
     readonly skipSelfIssuedCa: boolean;
   };
   readonly unixBind: {
@@ -151,6 +154,8 @@ export interface TlsDefaults {
   readonly clientSigalgs: string | undefined;
   readonly minVersion: TlsVersion | undefined;
   readonly maxVersion: TlsVersion | undefined;
+  /** `no-tlsv12` and the like. */
+  readonly refusedVersions: ReadonlySet<TlsVersion>;
   readonly tickets: boolean;
   readonly preferClientCiphers: boolean;
   readonly strictSni: boolean;

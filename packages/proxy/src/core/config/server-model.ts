@@ -31,6 +31,8 @@ export interface Server {
   readonly sendProxy: SendProxy | undefined;
   readonly socks4: SocketAddress | undefined;
   readonly tls: TlsClient | undefined;
+  /** How health checks speak TLS: as the traffic does, or by `check-ssl` alone. */
+  readonly checkTls: TlsClient | undefined;
   /** What connections speak: undefined is chosen by ALPN, else HTTP/1. */
   readonly protocol: string | undefined;
   /** `ws`: what websocket requests use. */

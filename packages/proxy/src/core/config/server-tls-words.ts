@@ -102,7 +102,7 @@ export const serverTlsWords: readonly ServerWord[] = [
     (w, v, { reading, line }) => {
       const caFile = baseFile(reading, reading.draft.global.caBase, v, line.at);
       tls(w, { caFile });
-      return checkPemFile(reading, caFile, "ca-file", "authorities");
+      return checkPemFile(reading, caFile, "ca-file");
     },
   ),
   valued(
@@ -112,7 +112,7 @@ export const serverTlsWords: readonly ServerWord[] = [
     (w, v, { reading, line }) => {
       const crlFile = baseFile(reading, reading.draft.global.caBase, v, line.at);
       tls(w, { crlFile });
-      return checkPemFile(reading, crlFile, "crl-file", "revocations");
+      return checkPemFile(reading, crlFile, "crl-file");
     },
   ),
   valued(
@@ -121,8 +121,9 @@ export const serverTlsWords: readonly ServerWord[] = [
     "Our certificate towards it.",
     (w, v, { reading, line }) => {
       const path = baseFile(reading, reading.draft.global.crtBase, v, line.at);
-      tls(w, { certificate: { path, at: line.at } });
-      return checkCertificate(reading, v, path);
+      tls(w, { certificate: { text: v, path, at: line.at } });
+      const found = checkCertificate(reading, v, path);
+      return found.ok ? undefined : found.error;
     },
   ),
   valued(
@@ -153,7 +154,7 @@ export const serverTlsWords: readonly ServerWord[] = [
     "missing the comma-delimited NPN protocol suite.",
     "Gone from TLS libraries.",
     () => {},
-    "tuning",
+    "ignored",
   ),
   valued("ciphers", "missing cipher suite.", "Ciphers up to TLS 1.2.", (w, v, { reading }) => {
     tls(w, { ciphers: v });
@@ -181,7 +182,7 @@ export const serverTlsWords: readonly ServerWord[] = [
       `${name === "ssl-min-ver" ? "Oldest" : "Newest"} TLS version.`,
       (w, v) => {
         const version = parseTlsVersion(v);
-        if (version === undefined) return `'${name}' : unknown ssl/tls version '${v}'`;
+        if (version === undefined) return `'${v}' : unknown ssl/tls version`;
         tls(w, name === "ssl-min-ver" ? { minVersion: version } : { maxVersion: version });
         return undefined;
       },
@@ -203,7 +204,7 @@ export const serverTlsWords: readonly ServerWord[] = [
   plain("no-ssl-reuse", "No resumption.", (w) => tls(w, { reuseSessions: false })),
   plain("tls-tickets", "Session tickets.", (w) => tls(w, { tickets: true })),
   plain("no-tls-tickets", "No session tickets.", (w) => tls(w, { tickets: false })),
-  plain("allow-0rtt", "Early data.", (w) => tls(w, { earlyData: true }), "later"),
+  plain("allow-0rtt", "Early data: not sent.", (w) => tls(w, { earlyData: true }), "ignored"),
   plain("renegotiate", "Permits renegotiation.", (w) => tls(w, { renegotiate: true })),
   plain("no-renegotiate", "No renegotiation.", (w) => tls(w, { renegotiate: false })),
   plain("no-verifyhost", "Undoes verifyhost.", (w) => tls(w, { verifyHost: undefined })),
@@ -211,7 +212,7 @@ export const serverTlsWords: readonly ServerWord[] = [
   plain("check-ssl", "TLS in checks.", (w) => check(w, { ssl: true })),
   plain("no-check-ssl", "Undoes check-ssl.", (w) => check(w, { ssl: false })),
   valued("check-sni", "missing SNI.", "Name asked for in checks.", (w, sni) => check(w, { sni })),
-  plain("check-sni-auto", "Name in checks as in sni-auto.", () => {}, "later"),
+  plain("check-sni-auto", "Name in checks as in sni-auto.", () => {}, "ignored"),
   plain("no-check-sni-auto", "Undoes check-sni-auto.", () => {}),
   valued("check-alpn", "Missing value.", "Protocols offered in checks.", (w, alpn) =>
     check(w, { alpn }),

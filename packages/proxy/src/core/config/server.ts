@@ -13,7 +13,7 @@ import {
 } from "./server-words.ts";
 import { readSource } from "./source-address.ts";
 import type { TlsVersion } from "./tls-model.ts";
-import { rangeWithout } from "./tls-words.ts";
+import { versionRange } from "./tls-words.ts";
 
 export function emptyServerWords(global: GlobalDraft): ServerWords {
   const { server: tls } = global.tls;
@@ -22,7 +22,7 @@ export function emptyServerWords(global: GlobalDraft): ServerWords {
     agentCheck: false,
     ssl: false,
     verifySet: false,
-    refusedVersions: new Set(),
+    refusedVersions: new Set(tls.refusedVersions),
     server: {
       at: { file: "", line: 0, column: 0 },
       name: "",
@@ -57,12 +57,13 @@ export function emptyServerWords(global: GlobalDraft): ServerWords {
         verify: tls.verify,
         verifyHost: undefined,
         sni: undefined,
-        sniAuto: true,
+        sniAuto: false,
         certificate: undefined,
         reuseSessions: true,
         earlyData: false,
         renegotiate: false,
       },
+      checkTls: undefined,
       protocol: undefined,
       websocket: "auto",
       check: undefined,
@@ -311,9 +312,31 @@ function finish(words: ServerWords, label: string, reading: Reading): void {
   const check = checkOf(words);
   const tls = server.tls;
   const needsTls = words.ssl || (words.check && check.ssl === true);
-  if (words.refusedVersions.size > 0 && tls !== undefined && tls.minVersion === undefined) {
-    const { min, max } = rangeWithout(words.refusedVersions as ReadonlySet<TlsVersion>);
-    server.tls = { ...tls, minVersion: min, maxVersion: max };
+  if (words.refusedVersions.size > 0 && tls !== undefined) {
+    if (tls.minVersion !== undefined || tls.maxVersion !== undefined) {
+      reading.findings.put(
+        "warning",
+        "place",
+        "config/tls-versions",
+        server.at,
+        `${label} : no-sslv3/no-tlsv1x are ignored for this server. Use only 'ssl-min-ver' and 'ssl-max-ver' to fix.`,
+      );
+    } else {
+      const range = versionRange(
+        undefined,
+        undefined,
+        words.refusedVersions as ReadonlySet<TlsVersion>,
+      );
+      if (range !== undefined) {
+        server.tls = { ...tls, minVersion: range.min, maxVersion: range.max };
+      } else {
+        reading.findings.alertPlace(
+          "config/tls-versions",
+          server.at,
+          `${label} : all SSL/TLS versions are disabled for this server.`,
+        );
+      }
+    }
   }
   if (needsTls && tls?.verify === "required" && tls.caFile === undefined) {
     reading.findings.alertPlace(
@@ -331,7 +354,10 @@ function finish(words: ServerWords, label: string, reading: Reading): void {
     );
   }
   server.agent = words.agentCheck ? agentOf(words) : undefined;
-  if (!words.ssl) server.tls = needsTls ? server.tls : undefined;
+  // Without a port or address of its own, a check speaks as the traffic does.
+  const checksTls = check.ssl ?? (words.ssl && check.port === 0 && check.address === undefined);
+  server.checkTls = words.check && checksTls ? server.tls : undefined;
+  if (!words.ssl) server.tls = undefined;
   if (server.minconn > server.maxconn) server.maxconn = server.minconn;
 }
 

@@ -27,12 +27,14 @@ export interface TlsCommon {
 export interface TlsListener extends TlsCommon {
   /** Each `crt`: a file, a folder, or `@store/alias`, with the base folder applied. */
   readonly certificates: readonly CertificateUse[];
-  readonly certificateLists: readonly { readonly path: string; readonly at: Position }[];
+  readonly certificateLists: readonly CertificateUse[];
+  /** Certificates that all of them came to when the file was read. */
+  readonly certificateCount: number;
   readonly verify: "none" | "optional" | "required";
   readonly caVerifyFile: string | undefined;
   /** X509 error numbers that do not end the handshake; "all" for every one. */
-  readonly caIgnoreErrors: "all" | readonly string[];
-  readonly crtIgnoreErrors: "all" | readonly string[];
+  readonly caIgnoreErrors: "all" | readonly number[];
+  readonly crtIgnoreErrors: "all" | readonly number[];
   readonly strictSni: boolean;
   readonly defaultCertificates: readonly CertificateUse[];
   readonly preferClientCiphers: boolean;
@@ -48,6 +50,9 @@ export interface TlsListener extends TlsCommon {
 }
 
 export interface CertificateUse {
+  /** As written. */
+  readonly text: string;
+  /** With the base folder in front. */
   readonly path: string;
   readonly at: Position;
 }
