@@ -296,7 +296,8 @@ static const char *set_server(struct context *context, const struct context_opti
     if (keys.size % context->ticket_key_size != 0 || context->ticket_keys_count > TICKET_KEYS_MOST) return "read the ticket keys";
     if (!copied(&context->ticket_keys, &all, keys)) return "copy";
   }
-  if (!options->tickets) SSL_CTX_set_num_tickets(ssl, 0);
+  /* Without tickets TLS 1.3 names sessions of the cache in their place: of no use where there is none. */
+  if (!options->tickets && !(options->cache && cache_enabled())) SSL_CTX_set_num_tickets(ssl, 0);
   if (!cache_attach(context)) return "set the ticket keys";
   return NULL;
 }

@@ -23,6 +23,7 @@ export const ECONNRESET = -104;
 export const ECONNREFUSED = -111;
 export const ETIMEDOUT = -110;
 export const EPIPE = -32;
+export const EPROTO = -71;
 export const ENOENT = -2;
 
 /** Bytes of a message header (`struct msghdr`) and of each of its parts (`struct iovec`). */
@@ -43,6 +44,7 @@ export const IORING_OP_SEND = 26;
 export const IORING_OP_RECV = 27;
 export const IORING_ACCEPT_MULTISHOT = 1;
 export const IORING_RECV_MULTISHOT = 2;
+export const IOSQE_IO_LINK = 1 << 2;
 export const IOSQE_BUFFER_SELECT = 1 << 5;
 export const CQE_BUFFER = 1;
 export const CQE_MORE = 2;

@@ -42,6 +42,7 @@ export {
   type SocketRefusal,
   sendDatagram,
   sendDatagrams,
+  sendNow,
   setAbortive,
   setKeepalive,
   setNoDelay,

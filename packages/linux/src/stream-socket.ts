@@ -203,9 +203,12 @@ export function openDatagram(address: StreamAddress): number {
   return fd;
 }
 
+/** `struct linger`: on, for no time at all. */
+const NO_LINGER = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
+
 /** Makes close(2) send a reset, and forget what was not delivered. */
 export function setAbortive(fd: number): void {
-  ringDoor().setOption(fd, SOL_SOCKET, SO_LINGER, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]));
+  ringDoor().setOption(fd, SOL_SOCKET, SO_LINGER, NO_LINGER);
 }
 
 export function setNoDelay(fd: number): void {
@@ -280,6 +283,11 @@ export function sendDatagrams(
   count: number,
 ): number {
   return ringDoor().sendMany(fd, bytes, ends, count);
+}
+
+/** What a stream's buffer has room for, without waiting. Bytes sent, or a negated errno. */
+export function sendNow(fd: number, bytes: Uint8Array): number {
+  return ringDoor().sendNow(fd, bytes, bytes.length, 0);
 }
 
 /** write(2), which for a pipe or terminal may wait: for stdout logs. Bytes written, or a negated errno. */

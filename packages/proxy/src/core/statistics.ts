@@ -141,4 +141,8 @@ export const STAT_H2_OPEN = STAT_H2 + 9;
 export const STAT_H2_STREAMS = STAT_H2 + 10;
 export const STAT_H2_TOTAL = STAT_H2 + 11;
 export const STAT_H2_STREAMS_TOTAL = STAT_H2 + 12;
-export const STAT_FIELDS = 62;
+/** TLS: handshakes done, those of them that resumed a session, and those that failed. Of frontends, backends and servers. */
+export const STAT_TLS_SESSIONS = 62;
+export const STAT_TLS_RESUMED = 63;
+export const STAT_TLS_FAILED = 64;
+export const STAT_FIELDS = 65;

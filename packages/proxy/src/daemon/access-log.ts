@@ -7,6 +7,8 @@ import type { LogSink } from "./log-sink.ts";
 export interface AccessLog {
   /** @param wallTime Milliseconds since 1970, now. */
   write(transaction: Transaction, wallTime: number): void;
+  /** Of a client whose TLS handshake failed: HAProxy's own line, or `error-log-format`'s. */
+  failedHandshake(transaction: Transaction, listener: string, why: string, wallTime: number): void;
   /** Writes words of our own about a client, at level notice. */
   notice(text: string, session: Session, wallTime: number): void;
 }
@@ -16,6 +18,8 @@ export interface AccessLogOptions {
   readonly template: Template;
   /** `error-log-format`. */
   readonly errorTemplate: Template | undefined;
+  /** Client, time and frontend, a slash behind: how lines of failed handshakes begin. */
+  readonly prefix?: Template | undefined;
   /** `log-format-sd`: the structured data of RFC 5424 lines. */
   readonly structured: Template | undefined;
   readonly sinks: readonly LogSink[];
@@ -33,7 +37,8 @@ const ROOM = 16_384;
 
 /** The log of one frontend of one thread. */
 export function accessLog(options: AccessLogOptions): AccessLog {
-  const { template, errorTemplate, sinks, structured, dontLogNormal, separateErrors } = options;
+  const { template, errorTemplate, prefix, sinks, structured, dontLogNormal, separateErrors } =
+    options;
   const line = new Uint8Array(ROOM);
   const data = new Uint8Array(structured === undefined ? 0 : ROOM);
   return {
@@ -49,6 +54,16 @@ export function accessLog(options: AccessLogOptions): AccessLog {
       if (structured !== undefined) dataSize = structured.write(transaction, data, 0, ROOM);
       for (let i = 0; i < sinks.length; i++)
         (sinks[i] as LogSink).write(level, line, size, wallTime, data, dataSize);
+    },
+    failedHandshake: (transaction, listener, why, wallTime) => {
+      const level = separateErrors ? ERR : INFO;
+      let size = (errorTemplate ?? prefix)?.write(transaction, line, 0, ROOM) ?? 0;
+      if (errorTemplate === undefined) {
+        const words = new TextEncoder().encode(`${listener}: ${why}`).subarray(0, ROOM - size);
+        line.set(words, size);
+        size += words.length;
+      }
+      for (const sink of sinks) sink.write(level, line, size, wallTime, data, 0);
     },
     notice: (text, session, wallTime) => {
       const { family, address, port } = session.source;

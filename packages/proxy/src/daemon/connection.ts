@@ -1,22 +1,25 @@
 import {
   EAGAIN,
   ECANCELED,
+  ECONNRESET,
   ENOBUFS,
+  EPROTO,
   GROUP_LARGE,
   GROUP_SMALL,
-  MESSAGE_BYTES,
   NO_BUFFER,
+  OP_CLOSE,
   OP_CONNECT,
   OP_RECEIVE,
   OP_RECEIVE_LARGE,
   OP_SEND,
-  PART_BYTES,
-  type Ring,
   type RingOwner,
-  type Slab,
+  sendNow,
   setAbortive,
   shutdownStream,
 } from "@ha/linux/ring";
+import type { TlsEngine, TlsSession } from "@ha/linux/tls";
+import { type ConnectionShared, MAX_PARTS } from "./connection-shared.ts";
+import { TlsLayer } from "./tls/tls-layer.ts";
 
 /** Who reads and writes a connection. All calls come from the ring's turn; a closed connection calls nobody. */
 export interface ConnectionOwner {
@@ -26,7 +29,7 @@ export interface ConnectionOwner {
   drained(connection: Connection): void;
   /** Reading or writing failed: nothing more will come of this connection. `error` is a negated errno. */
   failed(connection: Connection, error: number): void;
-  /** The answer to `connect`: 0 or a negated errno. */
+  /** The answer to `connect`, and to `secure` (EPROTO: see `tls`): 0 or a negated errno. With both there is one answer. */
   connected(connection: Connection, result: number): void;
 }
 
@@ -36,16 +39,15 @@ const READ_MANY = 1;
 const READ_LARGE = 2;
 const READ_CANCELLING = 3;
 const READ_STARVED = 4;
+const READ_ONCE = 5;
 
 /** Buffers received and not taken before reading pauses. */
 const INPUT_LIMIT = 4;
-/** Parts of one gathered send. */
-const MAX_PARTS = 8;
-const MESSAGE_SLOT = MESSAGE_BYTES + MAX_PARTS * PART_BYTES + 8;
 
 /**
  * One stream socket on the ring: what it received and has not been taken, what is to be sent, and its end. It
  * owns the descriptor, and every buffer in its queues, until they are handed on. An idle one holds no buffer.
+ * With TLS (`secure`) all that its owner sees is plaintext.
  */
 export class Connection implements RingOwner {
   fd = -1;
@@ -61,6 +63,8 @@ export class Connection implements RingOwner {
   bytesOut = 0;
   /** Exchanges it has carried, of a connection to a server. */
   uses = 0;
+  /** The name that TLS asked a server for; undefined for none. */
+  name: string | undefined = undefined;
   /** Free for the owner: which proxy the connection belongs to. */
   peer = 0;
   /** Free for the owner: which of its two connections this is, or its place in a pool. */
@@ -75,13 +79,18 @@ export class Connection implements RingOwner {
   #reading = READ_IDLE;
   #wantsInput = false;
   #wantsLarge = false;
+  #wantsOnce = false;
   #largeLimit = 0;
   #isSending = false;
   #isConnecting = false;
   #isClosing = false;
+  /** A close is linked to the send in flight: the descriptor may be closed already, and its number another's. */
+  #closeLinked = false;
   #shutdownAfter = false;
   #hasShutdown = false;
   #message = -1;
+  #tls: TlsLayer | undefined = undefined;
+  #isShaking = false;
 
   constructor(shared: ConnectionShared) {
     this.#shared = shared;
@@ -95,11 +104,43 @@ export class Connection implements RingOwner {
     ring.owned[fd] = 1;
     this.#slot = ring.attach(this);
     this.isEnded = this.#wantsInput = this.#wantsLarge = this.#isSending = this.#isClosing = false;
+    this.#wantsOnce = this.#closeLinked = false;
     this.#isConnecting = this.#shutdownAfter = this.#hasShutdown = false;
     this.uses = 0;
     this.error = this.unsent = this.bytesIn = this.bytesOut = this.#inCount = 0;
     this.#reading = READ_IDLE;
+    this.#tls = undefined;
+    this.#isShaking = false;
     this.#shared.open++;
+  }
+
+  /**
+   * Speaks TLS from here on, behind what is queued; what has been received and not been taken is part of it. A client
+   * `speaksFirst`. Reading begins by itself. The owner's `connected` follows when the handshake is done, or has failed.
+   */
+  secure(session: TlsSession, speaksFirst: boolean): void {
+    const shared = this.#shared;
+    const tls = new TlsLayer(session, shared.tls as TlsEngine, shared.slab);
+    tls.hasOutput = speaksFirst;
+    this.#wantsInput = false;
+    for (let buffer = this.takeInput(); buffer !== NO_BUFFER; buffer = this.takeInput()) {
+      tls.hold(buffer);
+    }
+    this.#tls = tls;
+    this.#isShaking = this.#wantsInput = true;
+    if (speaksFirst) this.flush();
+    if (!this.#isConnecting) this.#arm();
+    if (tls.isStarved || this.isEnded) this.#opened(tls, tls.open(NO_BUFFER));
+  }
+
+  /** What TLS knows of the connection; undefined in clear text. Readable until it is closed. */
+  get tls(): TlsSession | undefined {
+    return this.#tls?.session;
+  }
+
+  /** Whether TLS has sent anything: the peer's first message was understood. */
+  get hasTlsAnswered(): boolean {
+    return this.#tls?.hasAnswered ?? false;
   }
 
   /** `sockaddr` of `length` bytes at a slab offset that does not change. The owner's `connected` follows. */
@@ -128,7 +169,19 @@ export class Connection implements RingOwner {
   /** Lets bytes come: into small buffers, and more than one at a time. */
   resume(): void {
     this.#wantsInput = true;
+    this.#wantsLarge = this.#wantsOnce = false;
+    this.#arm();
+  }
+
+  /**
+   * Lets bytes come once: where a connection is likely to carry one message and be closed, this spares the
+   * cancellation. Call `resume` for more.
+   */
+  resumeOnce(): void {
+    this.#wantsInput = true;
     this.#wantsLarge = false;
+    // What comes once of TLS may be part of a record only.
+    this.#wantsOnce = this.#tls === undefined;
     this.#arm();
   }
 
@@ -139,8 +192,9 @@ export class Connection implements RingOwner {
   resumeLarge(limit: number): void {
     this.#wantsInput = true;
     this.#wantsLarge = true;
+    this.#wantsOnce = false;
     this.#largeLimit = limit;
-    if (this.#reading === READ_MANY) this.#disarm();
+    if (this.#reading === READ_MANY || this.#reading === READ_ONCE) this.#disarm();
     else this.#arm();
   }
 
@@ -190,8 +244,9 @@ export class Connection implements RingOwner {
       return;
     }
     this.unsent += end - start;
-    const tail = this.#outTail;
-    if (tail === buffer && slab.outEnd[tail] === start) {
+    const tls = this.#tls;
+    const tail = tls === undefined ? this.#outTail : tls.lastPlain;
+    if (tail !== NO_BUFFER && tail === buffer && slab.outEnd[tail] === start) {
       slab.outEnd[tail] = end;
       slab.release(buffer);
       return;
@@ -200,12 +255,22 @@ export class Connection implements RingOwner {
       this.#queueCopy(buffer, start, end);
       return;
     }
+    if (tls !== undefined) {
+      tls.push(buffer, start, end);
+      return;
+    }
     slab.outQueued[buffer] = 1;
     slab.outStart[buffer] = start;
     slab.outEnd[buffer] = end;
+    this.#append(buffer);
+  }
+
+  /** Puts a buffer, whose columns are set, behind those that are for the kernel. */
+  #append(buffer: number): void {
+    const { slab } = this.#shared;
     slab.outNext[buffer] = NO_BUFFER;
-    if (tail === NO_BUFFER) this.#outHead = buffer;
-    else slab.outNext[tail] = buffer;
+    if (this.#outTail === NO_BUFFER) this.#outHead = buffer;
+    else slab.outNext[this.#outTail] = buffer;
     this.#outTail = buffer;
   }
 
@@ -227,9 +292,12 @@ export class Connection implements RingOwner {
   /** Sends what is queued, as far as nothing is being sent. */
   flush(): void {
     if (this.#isSending || this.#isConnecting || !this.isOpen) return;
+    const tls = this.#tls;
+    if (tls?.hasOutput) this.#sendOutput(tls);
+    if (tls?.hasPlain) this.#seal(tls);
     const first = this.#outHead;
     if (first === NO_BUFFER) {
-      if (this.#shutdownAfter) this.#shutdownNow();
+      if (this.#shutdownAfter && !tls?.hasPlain) this.#shutdownNow();
       return;
     }
     const { ring, slab } = this.#shared;
@@ -243,9 +311,34 @@ export class Connection implements RingOwner {
     this.#sendGathered(first);
   }
 
+  /**
+   * `flush`, of the last bytes: the descriptor is closed with them, as far as they go in one send. Call `close` when
+   * they are `drained`, or to end it before.
+   */
+  flushLast(): void {
+    const first = this.#outHead;
+    const isBusy = this.#isSending || this.#isConnecting || this.#tls !== undefined;
+    if (first === NO_BUFFER || isBusy || !this.isOpen) {
+      this.flush();
+      return;
+    }
+    const { ring, slab } = this.#shared;
+    const isSingle = slab.outNext[first] === NO_BUFFER;
+    if (!isSingle && !this.#gather(first)) {
+      this.flush();
+      return;
+    }
+    this.pause();
+    this.#isSending = this.#closeLinked = true;
+    const start = slab.outStart[first] as number;
+    if (isSingle) {
+      ring.sendAndClose(this.#slot, this.fd, start, (slab.outEnd[first] as number) - start);
+    } else ring.sendAndClose(this.#slot, this.fd, this.#message, 0);
+  }
+
   /** Ends our side of the stream once everything queued went out. */
   shutdown(): void {
-    if (this.#hasShutdown || !this.isOpen) return;
+    if (this.#hasShutdown || this.#closeLinked || !this.isOpen) return;
     this.#shutdownAfter = true;
     this.flush();
   }
@@ -256,22 +349,40 @@ export class Connection implements RingOwner {
    */
   close(reset = false): void {
     if (this.fd < 0 || this.#isClosing) return;
+    const tls = this.#tls;
+    if (tls !== undefined && !reset) this.#sayEndNow(tls);
     this.#isClosing = true;
     this.owner = undefined;
-    if (reset) setAbortive(this.fd);
     const { ring } = this.#shared;
-    ring.close(this.#slot, this.fd);
+    if (this.#closeLinked) {
+      // A send that cannot go on takes the close with it, which is done then.
+      if (this.#isSending) ring.cancel(this.#slot, this.fd, OP_SEND);
+    } else {
+      if (reset) setAbortive(this.fd);
+      ring.close(this.#slot, this.fd);
+    }
     this.#dropInput();
+    tls?.clear();
   }
 
   complete(op: number, result: number, buffer: number, more: boolean): void {
     if (op === OP_RECEIVE || op === OP_RECEIVE_LARGE) this.#received(result, buffer, more);
     else if (op === OP_SEND) this.#sent(result);
+    else if (op === OP_CLOSE && result === ECANCELED) this.#unlinked();
     else if (op === OP_CONNECT) {
       this.#isConnecting = false;
-      if (!this.#isClosing) this.owner?.connected(this, result);
+      if (!this.#isClosing) this.#connected(result);
     }
     if (this.#isClosing && this.#shared.ring.inFlight(this.#slot) === 0) this.#finish();
+  }
+
+  #connected(result: number): void {
+    if (this.#tls === undefined || result < 0) {
+      this.owner?.connected(this, result);
+      return;
+    }
+    this.flush();
+    this.#arm();
   }
 
   #received(result: number, buffer: number, more: boolean): void {
@@ -284,12 +395,17 @@ export class Connection implements RingOwner {
       slab.inStart[buffer] = start;
       slab.inEnd[buffer] = start + result;
       slab.inNext[buffer] = NO_BUFFER;
+      if (this.#tls !== undefined) {
+        this.#opened(this.#tls, this.#tls.open(buffer));
+        if (!more && this.#wantsInput) this.#arm();
+        return;
+      }
       if (this.#inTail === NO_BUFFER) this.#inHead = buffer;
       else slab.inNext[this.#inTail] = buffer;
       this.#inTail = buffer;
       this.#inCount++;
       this.bytesIn += result;
-      if (this.#wantsLarge) this.#wantsInput = false;
+      if (this.#wantsLarge || this.#wantsOnce) this.#wantsInput = false;
       else if (this.#inCount >= INPUT_LIMIT) this.#disarm();
       else if (!more && this.#wantsInput) this.#arm();
       this.owner?.received(this);
@@ -299,17 +415,113 @@ export class Connection implements RingOwner {
       case 0:
         this.isEnded = true;
         this.#wantsInput = false;
-        this.owner?.received(this);
+        if (this.#isShaking) this.#shaken(ECONNRESET);
+        else this.owner?.received(this);
         return;
       case ECANCELED:
       case EAGAIN:
-        if (this.#wantsInput) this.#arm();
+        if (this.#tls?.isStarved) this.#opened(this.#tls, this.#tls.open(NO_BUFFER));
+        if (this.#wantsInput && this.isOpen) this.#arm();
         return;
       case ENOBUFS:
         this.#starved();
         return;
       default:
         this.#fail(result);
+    }
+  }
+
+  /** TLS took what came: `first` of a chain of plaintext. What follows for the owner, in the order in which it happened. */
+  #opened(tls: TlsLayer, first: number): void {
+    const { slab, ring } = this.#shared;
+    if (first !== NO_BUFFER) {
+      for (let at = first; at !== NO_BUFFER; at = slab.inNext[at] as number) {
+        this.bytesIn += (slab.inEnd[at] as number) - (slab.inStart[at] as number);
+      }
+      if (this.#inTail === NO_BUFFER) this.#inHead = first;
+      else slab.inNext[this.#inTail] = first;
+      this.#inTail = tls.tail;
+      this.#inCount += tls.count;
+      if (this.#wantsLarge) this.#wantsInput = false;
+      else if (this.#inCount >= INPUT_LIMIT) this.#disarm();
+    }
+    if (tls.hasOutput) this.flush();
+    if (tls.isEnded) {
+      this.isEnded = true;
+      this.#wantsInput = false;
+    }
+    if (tls.isStarved) {
+      if (this.#reading !== READ_IDLE) this.#disarm();
+      else {
+        this.#reading = READ_STARVED;
+        ring.retryReceive(this.#slot);
+      }
+    }
+    if (tls.isFailed) this.#disarm();
+    if (this.#isShaking) {
+      if (tls.isSecured) this.#shaken(0);
+      else if (tls.isFailed) this.#shaken(EPROTO);
+      else if (this.isEnded) this.#shaken(ECONNRESET);
+      if (this.isOpen && (this.hasInput || this.isEnded)) this.owner?.received(this);
+    } else if (first !== NO_BUFFER || tls.isEnded) this.owner?.received(this);
+    if (tls.isFailed && this.isOpen) this.#fail(EPROTO);
+  }
+
+  #shaken(result: number): void {
+    this.#isShaking = false;
+    if (result < 0) {
+      this.error = result;
+      this.#wantsInput = false;
+    }
+    const { owner } = this;
+    owner?.connected(this, result);
+    if (result === 0) this.flush();
+  }
+
+  /** Queues what the session itself has to say. */
+  #sendOutput(tls: TlsLayer): void {
+    const { slab } = this.#shared;
+    while (tls.hasOutput) {
+      const buffer = tls.takeOutput();
+      if (buffer === NO_BUFFER) return;
+      this.unsent += slab.inStart[buffer] as number;
+      this.#append(buffer);
+    }
+  }
+
+  /** Makes records of what is queued, as far as the kernel may be given more. */
+  #seal(tls: TlsLayer): void {
+    if (!tls.isSecured || tls.isFailed) return;
+    let parts = 0;
+    for (let at = this.#outHead; at !== NO_BUFFER; at = this.#shared.slab.outNext[at] as number) {
+      parts++;
+    }
+    while (tls.hasPlain && parts++ < SEALED_BUFFERS) {
+      const buffer = tls.seal();
+      if (buffer !== NO_BUFFER) {
+        this.#append(buffer);
+        continue;
+      }
+      // With something on its way, its end brings us here again.
+      if (tls.isFailed) this.#fail(EPROTO);
+      else if (this.#outHead === NO_BUFFER) this.#fail(ENOBUFS);
+      return;
+    }
+  }
+
+  /**
+   * Says the end of our stream, or why it failed, past the ring: the descriptor is closed with this turn. Only when
+   * nothing is on its way, which it must not overtake.
+   */
+  #sayEndNow(tls: TlsLayer): void {
+    if (this.#isSending || this.#isConnecting || this.#outHead !== NO_BUFFER) return;
+    if (this.error === 0) tls.sayEnd();
+    this.#sendOutput(tls);
+    const { slab } = this.#shared;
+    for (let at = this.#outHead; at !== NO_BUFFER; at = slab.outNext[at] as number) {
+      const start = slab.outStart[at] as number;
+      const end = slab.outEnd[at] as number;
+      if (sendNow(this.fd, slab.bytes.subarray(start, end)) !== end - start) return;
     }
   }
 
@@ -328,44 +540,62 @@ export class Connection implements RingOwner {
 
   #arm(): void {
     if (this.#reading !== READ_IDLE || this.isEnded || this.error !== 0 || !this.isOpen) return;
+    if (this.#closeLinked) return;
     if (!this.#wantsLarge && this.#inCount >= INPUT_LIMIT) return;
     const { ring } = this.#shared;
     if (this.#wantsLarge) {
       this.#reading = READ_LARGE;
-      ring.receive(this.#slot, this.fd, GROUP_LARGE, false, this.#largeLimit);
+      // Ciphertext is longer than what it carries: the limit is one of plaintext.
+      const limit = this.#tls === undefined ? this.#largeLimit : 0;
+      ring.receive(this.#slot, this.fd, GROUP_LARGE, false, limit);
     } else {
-      this.#reading = READ_MANY;
-      ring.receive(this.#slot, this.fd, GROUP_SMALL, true);
+      this.#reading = this.#wantsOnce ? READ_ONCE : READ_MANY;
+      ring.receive(this.#slot, this.fd, GROUP_SMALL, !this.#wantsOnce);
     }
   }
 
   #disarm(): void {
     const reading = this.#reading;
     if (!this.isOpen) return;
-    if (reading !== READ_MANY && reading !== READ_LARGE) return;
+    if (reading !== READ_MANY && reading !== READ_LARGE && reading !== READ_ONCE) return;
     this.#reading = READ_CANCELLING;
-    const op = reading === READ_MANY ? OP_RECEIVE : OP_RECEIVE_LARGE;
+    const op = reading === READ_LARGE ? OP_RECEIVE_LARGE : OP_RECEIVE;
     this.#shared.ring.cancel(this.#slot, this.fd, op);
   }
 
   #sendGathered(first: number): void {
+    const { ring, slab } = this.#shared;
+    this.#gather(first);
+    if (this.#message < 0) {
+      const start = slab.outStart[first] as number;
+      ring.send(this.#slot, this.fd, start, (slab.outEnd[first] as number) - start);
+    } else ring.sendMessage(this.#slot, this.fd, this.#message);
+  }
+
+  /** Makes a message of what is queued. Whether that is all of it; without room for a message it is none. */
+  #gather(first: number): boolean {
     const { ring, slab, starts, ends } = this.#shared;
     if (this.#message < 0) this.#message = this.#shared.takeMessage();
+    if (this.#message < 0) return false;
     let parts = 0;
-    let length = 0;
-    for (let at = first; at !== NO_BUFFER && parts < MAX_PARTS; at = slab.outNext[at] as number) {
+    let at = first;
+    for (; at !== NO_BUFFER && parts < MAX_PARTS; at = slab.outNext[at] as number) {
       starts[parts] = slab.outStart[at] as number;
       ends[parts] = slab.outEnd[at] as number;
-      length += (slab.outEnd[at] as number) - (slab.outStart[at] as number);
       parts++;
-      if (this.#message < 0) break;
-    }
-    if (this.#message < 0) {
-      ring.send(this.#slot, this.fd, starts[0] as number, length);
-      return;
     }
     ring.writeMessage(this.#message, starts, ends, parts);
-    ring.sendMessage(this.#slot, this.fd, this.#message);
+    return at === NO_BUFFER;
+  }
+
+  /** The close that was linked to a send is not done: what is left goes out, and the close is ours again. */
+  #unlinked(): void {
+    const { ring } = this.#shared;
+    if (!this.#closeLinked) return;
+    this.#closeLinked = false;
+    ring.owned[this.fd] = 1;
+    if (this.#isClosing) ring.close(this.#slot, this.fd);
+    else this.flush();
   }
 
   #sent(result: number): void {
@@ -376,8 +606,11 @@ export class Connection implements RingOwner {
       this.#fail(result);
       return;
     }
-    this.bytesOut += result;
-    this.unsent -= result;
+    const isClear = this.#tls === undefined;
+    if (isClear) {
+      this.bytesOut += result;
+      this.unsent -= result;
+    }
     let left = result;
     while (left > 0) {
       const buffer = this.#outHead;
@@ -388,10 +621,15 @@ export class Connection implements RingOwner {
         break;
       }
       left -= size;
+      if (!isClear) {
+        this.bytesOut += slab.inEnd[buffer] as number;
+        this.unsent -= slab.inStart[buffer] as number;
+      }
       this.#popOutput(buffer);
     }
-    if (this.#outHead !== NO_BUFFER) {
-      this.flush();
+    if (this.#outHead !== NO_BUFFER || this.#tls?.hasPlain) {
+      // After a linked send that was short, the close tells first that it is not done.
+      if (!this.#closeLinked) this.flush();
       if (this.unsent < OUTPUT_LOW) this.owner?.drained(this);
       return;
     }
@@ -434,6 +672,16 @@ export class Connection implements RingOwner {
 
   #shutdownNow(): void {
     if (this.#hasShutdown) return;
+    const tls = this.#tls;
+    if (tls !== undefined && !tls.hasSaidEnd) {
+      tls.sayEnd();
+      this.#sendOutput(tls);
+      // When it is out we come here again.
+      if (this.#outHead !== NO_BUFFER) {
+        this.flush();
+        return;
+      }
+    }
     this.#hasShutdown = true;
     this.#shutdownAfter = false;
     shutdownStream(this.fd, 1);
@@ -458,6 +706,7 @@ export class Connection implements RingOwner {
     while (this.#outHead !== NO_BUFFER) this.#popOutput(this.#outHead);
     if (this.#message >= 0) this.#shared.giveMessage(this.#message);
     this.#message = -1;
+    this.#tls?.session.free();
     this.#shared.ring.detach(this.#slot);
     this.fd = -1;
     this.#slot = -1;
@@ -465,43 +714,8 @@ export class Connection implements RingOwner {
   }
 }
 
+/** Buffers of records that are made before the kernel has taken the first. */
+const SEALED_BUFFERS = 4;
+
 /** `drained` is also told when less than this is left to send, so that the next bytes come before the last went. */
 export const OUTPUT_LOW = 131_072;
-
-/** What the connections of a thread share. */
-export class ConnectionShared {
-  readonly ring: Ring;
-  readonly slab: Slab;
-  readonly starts = new Int32Array(MAX_PARTS);
-  readonly ends = new Int32Array(MAX_PARTS);
-  /** Connections whose descriptor is open or closing. A leak counter. */
-  open = 0;
-  readonly #messages: number[] = [];
-
-  /** @param messagesAt Slab offset of room for `messages` gathered sends, aligned to 8. */
-  constructor(ring: Ring, messagesAt: number, messages: number) {
-    this.ring = ring;
-    this.slab = ring.slab;
-    for (let i = messages - 1; i >= 0; i--) this.#messages.push(messagesAt + i * MESSAGE_SLOT);
-  }
-
-  /**
-   * A connection to be opened. Never one that was used: who still holds that must find it closed, not another's.
-   */
-  create(): Connection {
-    return new Connection(this);
-  }
-
-  takeMessage(): number {
-    return this.#messages.pop() ?? -1;
-  }
-
-  giveMessage(offset: number): void {
-    this.#messages.push(offset);
-  }
-}
-
-/** Bytes of slab that gathered sends need. */
-export function messageRoom(messages: number): number {
-  return messages * MESSAGE_SLOT;
-}

@@ -2,13 +2,15 @@ import { NO_BUFFER, type Ring, type Slab } from "@ha/linux/ring";
 import type { Statistics } from "../core/statistics.ts";
 import { type BufferPool, type Session, Transaction } from "../core/transaction.ts";
 import type { TrafficObserver } from "./check/traffic-observer.ts";
-import { type Connection, ConnectionShared } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import { ConnectionShared } from "./connection-shared.ts";
 import type { ServerWaiter } from "./dispatcher.ts";
 import { Exchange } from "./exchange.ts";
 import { Http2Shared } from "./http2/http2-shared.ts";
 import type { ProxyRuntime, Service } from "./proxy-runtime.ts";
 import { ServerAddresses } from "./server-address.ts";
 import { TimerWheel } from "./timer-wheel.ts";
+import { NO_TLS, type TlsShare } from "./tls/tls-share.ts";
 
 /** What all connections of one thread share. Built once by `worker.ts`, passed down. */
 export class DataPlane {
@@ -20,6 +22,8 @@ export class DataPlane {
   readonly addresses: ServerAddresses;
   readonly statistics: Statistics;
   readonly http2: Http2Shared;
+  /** Contexts of binds and servers; set once, before the configuration is compiled. */
+  tls: TlsShare = NO_TLS;
   readonly waiters = new Map<number, ServerWaiter>();
   readonly proxies: ProxyRuntime[] = [];
   /** What `http-request use-service` can name. */

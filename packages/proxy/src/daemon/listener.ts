@@ -21,11 +21,13 @@ import * as stat from "../core/statistics.ts";
 import { createEndpoint, Session } from "../core/transaction.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { DataPlane, SessionHost } from "./data-plane.ts";
-import { Http2Client } from "./http2/http2-client.ts";
 import { HttpClient } from "./http-client.ts";
+import { Http2Client } from "./http2/http2-client.ts";
 import type { FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
 import { TcpSession } from "./tcp-session.ts";
 import type { TimerOwner } from "./timer-wheel.ts";
+import { ClientHandshake } from "./tls/client-handshake.ts";
+import { placeKey } from "./tls/tls-share.ts";
 
 /** Limits of connections over all threads of the process. */
 export interface ProcessLimits {
@@ -50,6 +52,8 @@ export class Listener implements RingOwner, SessionHost {
   readonly #name = socketNameRoom();
   readonly #isInherited: boolean;
   readonly #mayProceed: Listener[];
+  /** `TlsContextSet.id` of the bind. */
+  readonly #tls: number | undefined;
   #slot: number;
   #isAccepting = false;
   #isStopped = false;
@@ -77,6 +81,7 @@ export class Listener implements RingOwner, SessionHost {
     this.#limits = limits;
     this.#mayProceed = place.all;
     this.#isInherited = bind.address.kind === "fd";
+    this.#tls = plane.tls.binds.get(placeKey(frontend.index, place.number));
     this.#slot = plane.ring.attach(this);
     place.all.push(this);
   }
@@ -210,7 +215,19 @@ export class Listener implements RingOwner, SessionHost {
     }
     if (expects || this.bind.acceptProxy) {
       new PendingSession(plane, connection, session, frontend, this).start();
-    } else this.begin(connection, session, plane.now);
+    } else this.secure(connection, session, plane.now);
+  }
+
+  /** The addresses are known: TLS where the bind has it, then the session. */
+  secure(connection: Connection, session: Session, acceptedAt: number): void {
+    const set = this.#tls;
+    if (set === undefined) {
+      this.begin(connection, session, acceptedAt);
+      return;
+    }
+    const { name, id } = this.bind;
+    const place = { host: this, listener: name ?? String(id), acceptedAt };
+    new ClientHandshake(this.#plane, connection, session, this.#frontend, place).start(set);
   }
 
   /** Whether a PROXY header must come first; undefined when the connection is refused. */
@@ -239,7 +256,7 @@ export class Listener implements RingOwner, SessionHost {
     return verdict.type === "expect" ? "expect" : "go";
   }
 
-  /** The addresses are known: session rules, then the protocol. */
+  /** Addresses and TLS are settled: session rules, then the protocol. */
   begin(connection: Connection, session: Session, acceptedAt: number): void {
     const plane = this.#plane;
     const frontend = this.#frontend;
@@ -378,7 +395,7 @@ class PendingSession implements ConnectionOwner, TimerOwner {
     if (start + taken < end) connection.returnInput(buffer, start + taken, end);
     else slab.release(buffer);
     this.#leave();
-    this.#listener.begin(connection, this.#session, this.#acceptedAt);
+    this.#listener.secure(connection, this.#session, this.#acceptedAt);
   }
 
   failed(): void {

@@ -8,6 +8,7 @@ import type { AccessLog } from "./access-log.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { ProxyHeader } from "./proxy-header.ts";
 import type { ServerPool } from "./server-pool.ts";
+import type { ServerTls } from "./tls/server-tls.ts";
 
 /** One proxy as a thread runs it: everything compiled, nothing left to look up by name. */
 export interface ProxyRuntime {
@@ -77,6 +78,8 @@ export interface RuntimeTimeouts {
   readonly httpKeepAlive: number;
   readonly tunnel: number;
   readonly clientFin: number;
+  /** `timeout client-hs`: without it the client's holds. */
+  readonly clientHandshake: number;
   readonly serverFin: number;
   readonly tarpit: number;
 }
@@ -118,6 +121,8 @@ export interface BackendRuntime {
   readonly keepaliveServers: KeepaliveOptions | undefined;
   /** `option h1-case-adjust-bogus-server`. */
   readonly spellHeaders: HeaderSpeller | undefined;
+  /** By server, where it is spoken to in TLS. */
+  readonly tls: readonly (ServerTls | undefined)[];
   /** By server, where it is sent a PROXY header first. */
   readonly proxyHeaders: readonly (ProxyHeader | undefined)[];
   /** `send-name-header`, once the server is known. */

@@ -61,6 +61,8 @@ import type {
   RuntimeTimeouts,
 } from "./proxy-runtime.ts";
 import { ServerPool } from "./server-pool.ts";
+import { compileServerTls } from "./tls/server-tls.ts";
+import { placeKey } from "./tls/tls-share.ts";
 import { createWorldPorts, type WorldPortsOptions } from "./world-ports.ts";
 
 /** A proxy of the configuration with its two sides, in file order: position is its number everywhere. */
@@ -354,6 +356,7 @@ class ProxyBuilder {
         errorLogFormat === undefined
           ? undefined
           : compileLogFormat(errorLogFormat, context, LOG_LINE),
+      prefix: compileLogFormat({ text: "%ci:%cp [%t] %f/", at: frontend.at }, context, LOG_LINE),
       structured:
         frontend.logFormatSd === undefined
           ? undefined
@@ -434,6 +437,9 @@ class ProxyBuilder {
       addFields: this.#addressFields(options),
       keepaliveServers: has("srvtcpka") || has("tcpka") ? keepalive(options.srvtcpka) : undefined,
       spellHeaders: has("h1-case-adjust-bogus-server") ? this.#speller : undefined,
+      tls: compileServerTls(backend, this.#context, (server) =>
+        this.#plane.tls.servers.get(placeKey(this.#index, server)),
+      ),
       proxyHeaders: backend.servers.map(({ sendProxy }) =>
         sendProxy === undefined
           ? undefined
@@ -530,6 +536,7 @@ function timeouts(given: Timeouts): RuntimeTimeouts {
     httpRequest: time(given["http-request"]),
     httpKeepAlive: time(given["http-keep-alive"]),
     tunnel: time(given.tunnel),
+    clientHandshake: time(given["client-hs"]),
     clientFin: time(given["client-fin"]),
     serverFin: time(given["server-fin"]),
     tarpit: time(given.tarpit),

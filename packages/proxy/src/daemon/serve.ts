@@ -31,6 +31,7 @@ import { openRuntimeApi } from "./stats/open-runtime-api.ts";
 import { descriptorLimit, type ProcessFacts, type StatsShare } from "./stats/stats-view.ts";
 import { threadCount } from "./thread-count.ts";
 import { ThreadGroup } from "./thread-group.ts";
+import { openTls } from "./tls/open-tls.ts";
 import { createWorker, type SharedLimits, statisticsBytes, type Worker } from "./worker.ts";
 
 /**
@@ -213,7 +214,12 @@ async function startThreads(
     { length: count },
     () => new SharedArrayBuffer(statisticsBytes(config)),
   );
-  const common = { executor, limits };
+  const tls = openTls(config);
+  if (!tls.ok) {
+    for (const message of tls.error) report.say("ALERT", `config : ${message}`);
+    return undefined;
+  }
+  const common = { executor, limits, tls: tls.value };
   const worker = createWorker({
     ...common,
     config,

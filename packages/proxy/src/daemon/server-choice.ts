@@ -1,6 +1,7 @@
 import type { Connection } from "./connection.ts";
 import type { ExchangeServer, ExchangeServerOwner } from "./exchange-server.ts";
 import type { Http1Server } from "./http1-server.ts";
+import { closeServer, type ServerPool } from "./server-pool.ts";
 
 /**
  * An open way to the server for a request, as far as `http-reuse` allows: the client's own connection, or an idle one
@@ -14,33 +15,41 @@ export function takeServer(
   http1: Http1Server,
 ): ExchangeServer | undefined {
   const connection = takeIdle(owner, server, http1);
-  return connection === undefined ? undefined : http1.use(connection);
+  return connection === undefined ? undefined : http1.use(connection, poolOf(owner, server));
 }
 
 /** Begins to speak to the server on a connection that has just been made: here its protocol is chosen. */
-export function openServer(connection: Connection, http1: Http1Server): ExchangeServer {
-  return http1.use(connection);
+export function openServer(
+  owner: ExchangeServerOwner,
+  connection: Connection,
+  http1: Http1Server,
+): ExchangeServer {
+  return http1.use(connection, poolOf(owner, owner.transaction.server));
 }
 
-/** Takes a connection back whose answer is whole, for the next request that may use it. */
-export function keepServer(owner: ExchangeServerOwner, connection: Connection): void {
-  const { backend, client, transaction } = owner;
-  const runtime = backend.backend;
-  if (runtime === undefined || client === undefined) {
-    connection.close();
-    return;
-  }
-  if (runtime.reuse === "never") {
+/**
+ * Takes a connection back whose answer is whole, for the next request that may use it.
+ *
+ * @param pool The one that it was counted in.
+ */
+export function keepServer(
+  { backend, client, transaction }: ExchangeServerOwner,
+  connection: Connection,
+  pool: ServerPool | undefined,
+): void {
+  if (backend.backend?.reuse === "never" && client !== undefined) {
+    pool?.left();
     connection.side = transaction.server;
     connection.peer = backend.index;
     connection.owner = undefined;
     client.ownServer?.close();
     client.ownServer = connection;
-    return;
-  }
-  const pool = runtime.pools[transaction.server];
-  if (pool === undefined) connection.close();
+  } else if (pool === undefined) closeServer(connection);
   else pool.give(connection);
+}
+
+function poolOf({ backend }: ExchangeServerOwner, server: number): ServerPool | undefined {
+  return backend.backend?.pools[server];
 }
 
 function takeIdle(
@@ -50,11 +59,19 @@ function takeIdle(
 ): Connection | undefined {
   const runtime = backend.backend;
   if (runtime === undefined || client === undefined) return undefined;
+  const name = runtime.tls[server]?.nameOf(transaction);
   const own = client.ownServer;
   if (own !== undefined) {
     client.ownServer = undefined;
-    if (own.isOpen && !own.isEnded && own.side === server && own.peer === backend.index) return own;
-    own.close();
+    if (
+      own.isOpen &&
+      !own.isEnded &&
+      own.side === server &&
+      own.peer === backend.index &&
+      own.name === name
+    )
+      return own;
+    closeServer(own);
   }
   const pool = runtime.pools[server];
   const isFirst = transaction.session.transactions <= 1;
@@ -62,10 +79,10 @@ function takeIdle(
     case "never":
       return undefined;
     case "safe":
-      return isFirst ? undefined : pool?.take(http1, false);
+      return isFirst ? undefined : pool?.take(http1, false, name);
     case "aggressive":
-      return pool?.take(http1, isFirst);
+      return pool?.take(http1, isFirst, name);
     default:
-      return pool?.take(http1, false);
+      return pool?.take(http1, false, name);
   }
 }

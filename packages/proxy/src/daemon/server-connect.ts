@@ -1,4 +1,5 @@
 import { setAbortive } from "@ha/linux/ring";
+import type { TlsEngine } from "@ha/linux/tls";
 import type { Transaction } from "../core/transaction.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { DataPlane } from "./data-plane.ts";
@@ -7,8 +8,8 @@ import { socketAddressOf } from "./server-address.ts";
 import { openServerSocket } from "./server-socket.ts";
 
 /**
- * Begins a connection to the transaction's server: socket, source address, connect, and the PROXY protocol
- * header that goes first. A negated errno when the system refuses.
+ * Begins a connection to the transaction's server: socket, source address, connect, the PROXY protocol header that goes
+ * first, and TLS. The owner's `connected` comes when all of it stands. A negated errno when the system refuses.
  */
 export function connectServer(
   plane: DataPlane,
@@ -29,7 +30,18 @@ export function connectServer(
   connection.open(fd, owner);
   if (backend.backend?.noLinger) setAbortive(fd);
   connection.connect(address.offset, address.length);
+  // In clear, before anything else.
   const header = backend.backend?.proxyHeaders[transaction.server];
   if (header !== undefined) connection.queueBytes(header(transaction));
+  const tls = backend.backend?.tls[transaction.server];
+  if (tls === undefined) return connection;
+  const name = tls.nameOf(transaction);
+  const session = tls.open(plane.connections.tls as TlsEngine, name);
+  if (session === undefined) {
+    connection.close();
+    return -12; // ENOMEM
+  }
+  connection.name = name;
+  connection.secure(session, true);
   return connection;
 }

@@ -8,6 +8,7 @@ import type { ThreadAnswer, ThreadRequest } from "./runtime-api/thread-control.t
 import type { SharedState } from "./runtime-build.ts";
 import type { StatsOrder } from "./stats/stats-order.ts";
 import type { StatsShare } from "./stats/stats-view.ts";
+import type { TlsShare } from "./tls/tls-share.ts";
 import type { SharedLimits } from "./worker.ts";
 
 /** What a thread begins with: the configuration's text (it compiles its own), and the memory it shares. */
@@ -21,6 +22,7 @@ export interface ThreadStart {
   readonly statistics: SharedArrayBuffer;
   readonly sockets: readonly BoundSocket[];
   readonly stats: StatsShare;
+  readonly tls: TlsShare;
 }
 
 export type ThreadOrder =

@@ -1,5 +1,6 @@
 import type { Diagnostics } from "@ha/base";
 import { type Executor, openRing, type Ring } from "@ha/linux/ring";
+import { TlsEngine } from "@ha/linux/tls";
 import type { Config } from "../core/config/model.ts";
 import type { LogTarget, RingSection } from "../core/config/section-model.ts";
 import { DEFAULT_MAX_FIELDS } from "../core/http/head.ts";
@@ -7,7 +8,7 @@ import type { World } from "../core/sample/world.ts";
 import { ProcessRates } from "../core/server/process-rates.ts";
 import { Statistics } from "../core/statistics.ts";
 import { type BoundSocket, servesSocket } from "./bind-sockets.ts";
-import { messageRoom } from "./connection.ts";
+import { messageRoom } from "./connection-shared.ts";
 import { DataPlane } from "./data-plane.ts";
 import { Listener } from "./listener.ts";
 import { LogRing, LogSink } from "./log-sink.ts";
@@ -22,6 +23,7 @@ import {
 } from "./runtime-build.ts";
 import { addressRoom } from "./server-address.ts";
 import { threadCount } from "./thread-count.ts";
+import { NO_TLS, type TlsShare } from "./tls/tls-share.ts";
 
 /** Gathered sends under way at once; beyond it parts go one by one. */
 const MESSAGES = 2_048;
@@ -37,6 +39,8 @@ export interface WorkerOptions {
   /** Undefined in the first thread, which makes it. */
   readonly shared: SharedState | undefined;
   readonly statistics: SharedArrayBuffer;
+  /** What the first thread has made of the certificates; absent where there are none. */
+  readonly tls?: TlsShare;
 }
 
 /** Limits of the process, as its threads share them. */
@@ -100,6 +104,9 @@ export function createWorker(options: WorkerOptions): Worker {
     addressesSize,
     maxFields: tune("tune.http.maxhdr", DEFAULT_MAX_FIELDS),
   });
+  const { tls = NO_TLS } = options;
+  plane.tls = tls;
+  if (tls.binds.size + tls.servers.size > 0) plane.connections.tls = new TlsEngine(ring.bytes);
   const rings = new Map([...config.rings].map(([name, section]) => [name, new LogRing(section)]));
   const world = createWorld(
     config,

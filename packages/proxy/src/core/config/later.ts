@@ -10,14 +10,6 @@ const LATER: readonly {
   readonly uses: (proxy: ProxyDraft) => readonly Position[];
 }[] = [
   {
-    feature: "TLS on a bind line",
-    uses: ({ binds }) => binds.filter(({ tls }) => tls !== undefined).map(({ at }) => at),
-  },
-  {
-    feature: "TLS towards a server",
-    uses: ({ servers }) => servers.filter(({ tls }) => tls !== undefined).map(({ at }) => at),
-  },
-  {
     feature: "HTTP/2 towards a server (proto h2)",
     uses: ({ servers }) => servers.filter(({ protocol }) => protocol === "h2").map(({ at }) => at),
   },

@@ -10,8 +10,8 @@ import {
   BACKEND_QUEUED,
   BACKEND_QUEUED_MOST,
   canTake,
-  WEIGHT_SCALE,
   type Servers,
+  WEIGHT_SCALE,
 } from "../server/servers.ts";
 import * as stat from "../statistics.ts";
 import type { RowValues, StatRow } from "./row.ts";
