@@ -77,7 +77,14 @@ export class PairSpeaker {
         if (order.on) this.#lookAtDrain();
         else {
           clearTimeout(this.#drain);
-          this.#options.say({ type: "drain", state: "off", sessions: 0, old: 0, idle: 0, waiting: 0 });
+          this.#options.say({
+            type: "drain",
+            state: "off",
+            sessions: 0,
+            old: 0,
+            idle: 0,
+            waiting: 0,
+          });
         }
         return;
       case "cut":
