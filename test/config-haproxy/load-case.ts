@@ -25,7 +25,11 @@ AwEHoUQDQgAEYCVO5Sf9KF6bt8UZFu4JHpA8bhhsC+eVZfZNXIhPzm6JAhf5UH8l
 zSyW8ATEHCkBcUo4ipMhowo/BB+YohJcvA==
 -----END EC PRIVATE KEY-----
 `;
-const FILES = { "/etc/passwd": "root:x:0:0\n", "/etc/ssl/site.pem": CERTIFICATE };
+const FILES = {
+  "/etc/passwd": "root:x:0:0\n",
+  "/etc/ssl/site.pem": CERTIFICATE,
+  "/case.txt": "x-a X-A\n",
+};
 
 /** Reads a configuration against a machine made of tables. */
 export function loadText(name: string, text: string): LoadedConfig {

@@ -10,5 +10,5 @@ export {
 export { memoryConfigHost, resolveInMemory } from "./config/memory-host.ts";
 export type { Config, Global } from "./config/model.ts";
 export type { Backend, Frontend } from "./config/proxy-model.ts";
-export { haproxyReferencePage } from "./config/reference-page.ts";
+export { haproxyReferencePage, keywordTables } from "./config/reference-page.ts";
 export { checkRules } from "./config/rule-check.ts";

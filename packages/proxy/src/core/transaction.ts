@@ -205,6 +205,9 @@ export class Transaction {
   /** Counted from the client (`%U`) and to the client (`%B`), heads included. */
   bytesIn = 0;
   bytesOut = 0;
+  /** What of both `option contstats` has counted already. */
+  countedIn = 0;
+  countedOut = 0;
   /** Tries after the first; -1 in front of it means redispatched in logs. */
   retries = 0;
   redispatched = false;
@@ -276,6 +279,7 @@ export class Transaction {
     this.frontend = this.backend = this.server = this.wantedServer = NONE;
     this.forcePersist = this.ignorePersist = this.redispatched = this.retryDisabled = false;
     this.status = -1;
+    this.countedIn = this.countedOut = 0;
     this.bytesIn = this.bytesOut = this.retries = this.serverQueue = this.backendQueue = 0;
     this.cause = CAUSE_NONE;
     this.phase = PHASE_NONE;

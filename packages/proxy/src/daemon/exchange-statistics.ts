@@ -12,7 +12,7 @@ import {
   TIME_RESPONSE,
   type Transaction,
 } from "../core/transaction.ts";
-import type { DataPlane } from "./data-plane.ts";
+import type { ClientEnd, DataPlane } from "./data-plane.ts";
 import type { ProxyRuntime } from "./proxy-runtime.ts";
 
 /** Counts what is known only at the end of an exchange: bytes, the status, times. */
@@ -25,8 +25,8 @@ export function statisticsOfEnd(
   const { statistics } = plane;
   countInTables(transaction);
   const front = frontend.frontendRow;
-  statistics.add(front, stat.STAT_BIN, transaction.bytesIn);
-  statistics.add(front, stat.STAT_BOUT, transaction.bytesOut);
+  statistics.add(front, stat.STAT_BIN, transaction.bytesIn - transaction.countedIn);
+  statistics.add(front, stat.STAT_BOUT, transaction.bytesOut - transaction.countedOut);
   const hasStatus = transaction.http && transaction.status > 0;
   if (hasStatus) statistics.add(front, statusField(transaction.status), 1);
   if (transaction.backend === NONE || backend.backend === undefined) return;
@@ -34,6 +34,34 @@ export function statisticsOfEnd(
   countSide(plane, back, transaction, hasStatus);
   if (transaction.server !== NONE)
     countSide(plane, back + 1 + transaction.server, transaction, hasStatus);
+}
+
+/**
+ * Counts the bytes of what is under way so far: `option contstats`. Streams of HTTP/2 and what an upgraded connection
+ * carries count at their end.
+ */
+export function countSoFar(plane: DataPlane, client: ClientEnd): void {
+  const { transaction, connection } = client;
+  if (transaction === undefined) return;
+  const bytesIn = transaction.http ? transaction.bytesIn : connection.bytesIn;
+  const bytesOut = transaction.http ? transaction.bytesOut : connection.bytesOut;
+  const moreIn = bytesIn - transaction.countedIn;
+  const moreOut = bytesOut - transaction.countedOut;
+  if (moreIn <= 0 && moreOut <= 0) return;
+  const { statistics, proxies } = plane;
+  const add = (row: number | undefined) => {
+    if (row === undefined) return;
+    statistics.add(row, stat.STAT_BIN, moreIn);
+    statistics.add(row, stat.STAT_BOUT, moreOut);
+  };
+  const backend = transaction.backend === NONE ? undefined : proxies[transaction.backend];
+  // Before there is a server there is little to count, and nobody to count it for.
+  if (backend?.backend === undefined || transaction.server === NONE) return;
+  add(proxies[transaction.frontend]?.frontendRow);
+  add(backend.backendRow);
+  add(backend.backendRow + 1 + transaction.server);
+  transaction.countedIn = bytesIn;
+  transaction.countedOut = bytesOut;
 }
 
 /** Counts a client that left: for the frontend, and for what had the request by then. */
@@ -75,8 +103,8 @@ function countSide(
   hasStatus: boolean,
 ): void {
   const { statistics } = plane;
-  statistics.add(row, stat.STAT_BIN, transaction.bytesIn);
-  statistics.add(row, stat.STAT_BOUT, transaction.bytesOut);
+  statistics.add(row, stat.STAT_BIN, transaction.bytesIn - transaction.countedIn);
+  statistics.add(row, stat.STAT_BOUT, transaction.bytesOut - transaction.countedOut);
   if (hasStatus) statistics.add(row, statusField(transaction.status), 1);
   const { times } = transaction;
   const request = times[TIME_REQUEST] as number;

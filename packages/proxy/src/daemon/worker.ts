@@ -10,6 +10,7 @@ import { Statistics } from "../core/statistics.ts";
 import { type BoundSocket, servesSocket } from "./bind-sockets.ts";
 import { messageRoom } from "./connection-shared.ts";
 import { DataPlane } from "./data-plane.ts";
+import { countSoFar } from "./exchange-statistics.ts";
 import { Listener } from "./listener.ts";
 import { LogRing, LogSink } from "./log-sink.ts";
 import { ThreadPair } from "./pair/thread-pair.ts";
@@ -174,6 +175,7 @@ export function createWorker(options: WorkerOptions): Worker {
     start: () => {
       for (const ring of rings.values()) ring.open();
       startPurging(plane);
+      startCounting(plane);
       for (const listener of listeners) listener.start();
       ring.run();
     },
@@ -200,6 +202,25 @@ export function createWorker(options: WorkerOptions): Worker {
     },
   };
 }
+
+/** `option contstats`: bytes of long transfers count every five seconds, not at their end alone. */
+function startCounting(plane: DataPlane): void {
+  const wanted = plane.proxies.map(
+    ({ frontend }) => frontend?.config.options.on.has("contstats") === true,
+  );
+  if (!wanted.includes(true)) return;
+  const timer = plane.wheel.create({
+    timedOut: () => {
+      for (const client of plane.clients) {
+        if (wanted[client.session.frontend] === true) countSoFar(plane, client);
+      }
+      plane.wheel.set(timer, plane.now + COUNTING_PERIOD);
+    },
+  });
+  plane.wheel.set(timer, plane.now + COUNTING_PERIOD);
+}
+
+const COUNTING_PERIOD = 5_000;
 
 /** A ring's own form and length hold for all that is written to it. Observed: haproxy 2.6.12. */
 function inRing(target: LogTarget, { format, maxlen }: RingSection): LogTarget {

@@ -129,7 +129,7 @@ export const proxyOptions: readonly Option[] = [
   switched("persist", "backend", "Persistence even to servers that are down."),
   switched("prefer-last-server", "backend", "The server of the last request, where it can be."),
   switched("set-dumpable", "both", "A global keyword in newer files.", "tuning"),
-  switched("socket-stats", "frontend", "Counters for each listener."),
+  switched("socket-stats", "frontend", "Counters for each listener.", "ignored"),
   switched("splice-auto", "both", "splice(2) where it pays.", "tuning"),
   switched("splice-request", "both", "splice(2) for requests.", "tuning"),
   switched("splice-response", "both", "splice(2) for answers.", "tuning"),

@@ -14,14 +14,22 @@ const STATUS: Readonly<Record<KeywordStatus, string>> = {
   "not served": "**not served**",
 };
 
+/** The tables of keywords by where they stand, sections of their own apart. */
+export const keywordTables = {
+  global: globalReference,
+  proxy: proxyReference,
+  bind: bindWords,
+  server: serverWords,
+} as const satisfies Readonly<Record<string, readonly KeywordEntry[]>>;
+
 /** `docs/haproxy-cfg.md`: every keyword of haproxy.cfg, from the tables. */
 export function haproxyReferencePage(): string {
   return `${[
     INTRODUCTION,
-    ...table("global", globalReference),
-    ...table("defaults, frontend, backend, listen", proxyReference),
-    ...table("Words of a bind line and of stats socket", bindWords),
-    ...table("Words of a server line", serverWords),
+    ...table("global", keywordTables.global),
+    ...table("defaults, frontend, backend, listen", keywordTables.proxy),
+    ...table("Words of a bind line and of stats socket", keywordTables.bind),
+    ...table("Words of a server line", keywordTables.server),
     "## Other sections",
     "",
     ...head(),

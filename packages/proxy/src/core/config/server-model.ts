@@ -35,8 +35,6 @@ export interface Server {
   readonly checkTls: TlsClient | undefined;
   /** What connections speak: undefined is chosen by ALPN, else HTTP/1. */
   readonly protocol: string | undefined;
-  /** `ws`: what websocket requests use. */
-  readonly websocket: "auto" | "h1" | "h2";
   /** Present when the server is checked (`check`). `connect` in it says how, beside the backend's check type. */
   readonly check: HealthCheck | undefined;
   readonly agent: AgentCheck | undefined;
@@ -59,7 +57,7 @@ export interface Server {
   };
   readonly namespace: string | undefined;
   /** For `log-bufsize` and `log-proto` of `mode log` and rings. */
-  readonly log: { readonly bufferSize: number; readonly protocol: "legacy" | "octet-count" };
+  readonly log: { readonly protocol: "legacy" | "octet-count" };
   readonly hashKey: "id" | "addr" | "addr-port";
   /** Where the instance of a `server-template` came from. */
   readonly template: boolean;

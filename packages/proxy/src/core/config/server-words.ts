@@ -338,9 +338,8 @@ const plainWords: readonly ServerWord[] = [
     "<bytes>",
     "'log-bufsize' expects an integer argument",
     "Buffer of log lines.",
-    (w, v) => {
-      w.server.log = { ...w.server.log, bufferSize: leadingNumber(v) };
-    },
+    () => {},
+    "tuning",
   ),
   valued(
     "log-proto",
@@ -663,11 +662,18 @@ const plainWords: readonly ServerWord[] = [
       return undefined;
     },
   ),
-  valued("ws", "auto|h1|h2", "'ws' : missing value", "What websocket requests use.", (w, v) => {
-    if (v !== "auto" && v !== "h1" && v !== "h2") return "'ws' has to be 'auto', 'h1' or 'h2'.";
-    w.server.websocket = v;
-    return undefined;
-  }),
+  valued(
+    "ws",
+    "auto|h1|h2",
+    "'ws' : missing value",
+    "What websocket requests use: HTTP/1, whatever stands here.",
+    (_w, v, { line }) => {
+      if (v !== "auto" && v !== "h1" && v !== "h2") return "'ws' has to be 'auto', 'h1' or 'h2'.";
+      if (v === "h2") line.warn("'ws h2' is not supported by lbproxy: websockets go over HTTP/1.");
+      return undefined;
+    },
+    "tuning",
+  ),
 ];
 
 export const serverWords: readonly ServerWord[] = [...plainWords, ...serverTlsWords];

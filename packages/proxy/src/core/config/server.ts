@@ -65,7 +65,6 @@ export function emptyServerWords(global: GlobalDraft): ServerWords {
       },
       checkTls: undefined,
       protocol: undefined,
-      websocket: "auto",
       check: undefined,
       agent: undefined,
       health: {
@@ -96,7 +95,7 @@ export function emptyServerWords(global: GlobalDraft): ServerWords {
         mptcp: false,
       },
       namespace: undefined,
-      log: { bufferSize: 0, protocol: "legacy" },
+      log: { protocol: "legacy" },
       hashKey: "id",
       template: false,
     },
