@@ -392,9 +392,19 @@ export const globalKeywords: readonly GlobalKeyword[] = [
     g.threadHardLimit = v;
   }),
   tuning("max-threads-per-group", "<number>", "Threads of a group."),
-  number("mworker-max-reloads", { doc: "Reloads that a worker may survive." }, (g, v) => {
-    g.maxReloads = v;
-  }),
+  keyword(
+    "mworker-max-reloads",
+    "mworker-max-reloads <number>",
+    { doc: "Reloads that a worker may survive." },
+    (line, r) => {
+      const value = parseWhole(line.text(1));
+      if (!line.atMost(1)) return;
+      if (line.text(1) === "") line.alert("'mworker-max-reloads' expects an integer argument.");
+      else if (value !== undefined && value >= 0) r.draft.global.maxReloads = value;
+      else
+        line.warn(`'mworker-max-reloads' : '${line.text(1)}' is not a number, it has no effect.`);
+    },
+  ),
   tuning("profiling.tasks", "{ auto | on | off }", "Profiling.", "§3.2"),
   tuning("profiling.memory", "{ on | off }", "Profiling.", "§3.2"),
   tuning("force-cfg-parser-pause", "<time>", "For tests of HAProxy itself."),

@@ -22,6 +22,7 @@ import { VariableNames } from "../sample/variable.ts";
 import type { World } from "../sample/world.ts";
 import { createProxyState } from "../server/proxy-state.ts";
 import { StickTable } from "../server/stick-table.ts";
+import { FURTHER_COUNTER } from "../server/tracked.ts";
 import type { ProxyDraft } from "./draft.ts";
 import type { FindingForm } from "./findings.ts";
 import { HAPROXY_ACTIONS, HAPROXY_CONVERTERS, HAPROXY_FETCHES } from "./known-samples.ts";
@@ -214,9 +215,9 @@ class RuleChecker {
         draft.later.push({ at: line.at, feature: `'${ruleset} ${name}'` });
         return;
       }
-      const names = ACTION_LIST.filter(({ rulesets }) => rulesets.includes(ruleset)).map(
-        (entry) => entry.name,
-      );
+      const names = ACTION_LIST.filter(
+        ({ name, rulesets }) => rulesets.includes(ruleset) && !FURTHER_COUNTER.test(name),
+      ).map((entry) => entry.name);
       const list = names.map((entry) => `'${entry}'`).join(", ");
       if (this.#isNew(line.at, "action")) {
         if (name.startsWith("lua.")) {

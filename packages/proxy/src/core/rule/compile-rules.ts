@@ -12,6 +12,7 @@ import {
   type CompileContext,
   refuse,
 } from "../sample/compile-context.ts";
+import { FURTHER_COUNTER } from "../server/tracked.ts";
 import { ACTIONS } from "./actions/table.ts";
 import { compileRedirect } from "./redirect.ts";
 import type { Action, ActionKeyword, ActionRuleset, Rule } from "./rule.ts";
@@ -122,7 +123,7 @@ function unknownAction(
     closest === undefined
       ? `there are: ${known
           .map((keyword) => keyword.name)
-          .filter((known) => !/^track-sc([3-9]|\d\d)$/.test(known))
+          .filter((known) => !FURTHER_COUNTER.test(known))
           .join(", ")}`
       : `did you mean '${closest}'?`,
   );

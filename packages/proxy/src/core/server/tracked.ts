@@ -8,6 +8,9 @@ export function stickCounters({ world }: CompileContext): number {
   return world.stickCounters ?? 3;
 }
 
+/** `track-sc3` and beyond, of which messages do not tell: most have three. */
+export const FURTHER_COUNTER = /^track-sc([3-9]|\d\d)$/;
+
 /** The greatest number that `tune.stick-counters` takes. */
 export const MOST_STICK_COUNTERS = 64;
 
