@@ -6,6 +6,7 @@ import type { ControlPaths } from "./control-paths.ts";
 import type { ControlRequest } from "./control-protocol.ts";
 import { type Asker, ControlProblem, ControlSocket } from "./control-socket.ts";
 import { decisiveEvent } from "./decisive-event.ts";
+import { DrainedPreemption } from "./drained-preemption.ts";
 import type { InstanceRuntime } from "./instance-runtime.ts";
 import { Journal, type JournalEntry, type JournalKind, type Transition } from "./journal.ts";
 import type { Log } from "./log.ts";
@@ -62,6 +63,7 @@ export class ControlPlane {
   readonly #options: ControlPlaneOptions;
   readonly #switchover: Switchover;
   readonly #moves: PlannedMove;
+  readonly #preemption: DrainedPreemption;
   readonly #aside: StandingAside;
   readonly #watch = new TrackerWatch();
   readonly #metrics: MetricsEndpoint;
@@ -82,6 +84,14 @@ export class ControlPlane {
       switchover: this.#switchover,
       note: (text) => this.journal.note("proxy", text),
     });
+    this.#preemption = new DrainedPreemption({
+      clock,
+      log,
+      moves: this.#moves,
+      instances: () => this.#runtime?.instances ?? [],
+      endAside: (instance) => this.#aside.end(instance),
+      note: (text) => this.journal.note("control", text),
+    });
     this.maintenance = new Maintenance({
       path: paths.maintenance,
       clock,
@@ -100,6 +110,7 @@ export class ControlPlane {
     const { paths, log } = this.#options;
     this.#runtime = runtime;
     this.#metrics.listen(runtime.config.globals.vrrp_metrics);
+    this.#preemption.configure(runtime.config);
     this.#socket = await ControlSocket.open({
       path: paths.socket,
       log,
@@ -110,6 +121,7 @@ export class ControlPlane {
   close(): void {
     this.#socket?.close();
     this.#metrics.close();
+    this.#preemption.close();
     this.maintenance.close();
   }
 
@@ -131,6 +143,7 @@ export class ControlPlane {
     this.#lastReload = { at: Date.now(), ...(problem === undefined ? {} : { problem }) };
     this.journal.note("reload", problem === undefined ? "reloaded" : `reload refused: ${problem}`);
     this.#metrics.listen(this.#runtime?.config.globals.vrrp_metrics);
+    if (this.#runtime !== undefined) this.#preemption.configure(this.#runtime.config);
   }
 
   note(kind: JournalKind, text: string): void {
@@ -143,14 +156,16 @@ export class ControlPlane {
       this.journal.note("tracker", text);
   }
 
-  onPacket({ name, router }: InstanceRuntime): void {
-    this.journal.heard(name, router.statistics.latest);
+  onPacket(instance: InstanceRuntime): void {
+    this.journal.heard(instance.name, instance.router.statistics.latest);
+    this.#preemption.onPacket(instance);
   }
 
   onReport(instance: InstanceRuntime, report: Report): void {
     this.#record(instance, report);
     this.#aside.onReport(instance, report);
     this.#switchover.onReport(instance, report);
+    this.#preemption.onReport(instance, report);
   }
 
   #record(instance: InstanceRuntime, report: Report): void {
@@ -267,7 +282,13 @@ export class ControlPlane {
   }
 
   #back(instances: readonly InstanceRuntime[], limit: Micros): Promise<readonly HandoverOutcome[]> {
-    return Promise.all(instances.map((instance) => this.#switchover.back(instance, limit)));
+    return Promise.all(
+      instances.map((instance) =>
+        this.#switchover.back(instance, limit, (master) =>
+          this.#preemption.invite(instance, master),
+        ),
+      ),
+    );
   }
 
   async #beginMaintenance(

@@ -3,6 +3,7 @@ import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { Log } from "./log.ts";
 import type { Proxies } from "./proxies.ts";
 import type { Drain, DrainOutcome } from "./proxy/drain.ts";
+import type { ProxyRunner } from "./proxy/proxy-runner.ts";
 import type { HandoverOutcome, Switchover } from "./switchover.ts";
 
 export interface PlannedMoveOptions {
@@ -57,6 +58,26 @@ export class PlannedMove {
     }
   }
 
+  isDraining(instance: InstanceRuntime): boolean {
+    return this.#draining.has(instance);
+  }
+
+  /** Milliseconds that a drain of these may take; undefined: there is nothing to drain. */
+  drainLimit(instances: readonly InstanceRuntime[]): number | undefined {
+    const runners = this.#runnersOf(instances);
+    if (runners.length === 0) return undefined;
+    return Math.round(Math.max(...runners.map(({ program }) => program.drain_timeout)) / 1_000);
+  }
+
+  /** The proxies that serve what these hold now. */
+  #runnersOf(instances: readonly InstanceRuntime[]): readonly ProxyRunner[] {
+    const masters = instances.filter(({ router }) => router.state.name === "master");
+    return (this.#options.proxies.fleet?.runners ?? []).filter(
+      ({ program, obeys }) =>
+        program.drain && obeys && masters.some((it) => tracks(it, program.name)),
+    );
+  }
+
   /** Before the daemon leaves for good; what it drained is not taken up again. */
   async beforeStop(instances: readonly InstanceRuntime[]): Promise<() => void> {
     const { end } = await this.#drain(instances, undefined);
@@ -74,10 +95,7 @@ export class PlannedMove {
   ): Promise<{ readonly outcome: DrainOutcome | undefined; readonly end: () => void }> {
     const { clock, log, proxies, note } = this.#options;
     const masters = instances.filter(({ router }) => router.state.name === "master");
-    const runners = (proxies.fleet?.runners ?? []).filter(
-      ({ program, obeys }) =>
-        program.drain && obeys && masters.some((it) => tracks(it, program.name)),
-    );
+    const runners = this.#runnersOf(instances);
     const limit =
       drainLimit ?? micros(Math.max(0, ...runners.map(({ program }) => program.drain_timeout)));
     const fleet = proxies.fleet;

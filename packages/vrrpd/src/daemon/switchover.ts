@@ -1,6 +1,7 @@
 import {
   type Clock,
   formatAddress,
+  type IpAddress,
   type Micros,
   micros,
   seconds,
@@ -78,8 +79,16 @@ export class Switchover {
     });
   }
 
-  /** Ends what `away` began: the election is by priority again. */
-  async back(instance: InstanceRuntime, timeout: Micros): Promise<HandoverOutcome> {
+  /**
+   * Ends what `away` began: the election is by priority again.
+   *
+   * @param invite Asks the master to drain and leave: whether we are master by its leave.
+   */
+  async back(
+    instance: InstanceRuntime,
+    timeout: Micros,
+    invite: (master: IpAddress) => Promise<boolean>,
+  ): Promise<HandoverOutcome> {
     const now = this.#clock.now();
     const { state, router, standing } = instance.router;
     if (state.name === "master") return this.#outcome(instance, "taken-back", "is master", now);
@@ -95,6 +104,10 @@ export class Switchover {
         ? `the master's priority ${state.masterPriority} is not below our ${standing.priority}`
         : "nopreempt: a living master stays";
       return this.#outcome(instance, "not-taken-back", why, now);
+    }
+    if (state.master !== undefined && (await invite(state.master))) {
+      this.#end(instance);
+      return this.#outcome(instance, "taken-back", "is master: the other has drained and left", now);
     }
     const needed = downTime(router, standing.priority, state.masterInterval);
     const limit = timeout === 0 ? micros(2 * needed + router.preemptDelay + seconds(1)) : timeout;

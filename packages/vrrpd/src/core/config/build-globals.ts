@@ -281,6 +281,7 @@ function ownGlobals(block: GlobalBlock) {
     ...(lifetime === undefined ? {} : { vrrp_address_lifetime: lifetime }),
     vrrp_witness: block.take("vrrp_witness") ?? [],
     ...(metrics === undefined ? {} : { vrrp_metrics: metrics }),
+    vrrp_handover_port: block.take("vrrp_handover_port") ?? 112,
     log_format: block.take("log_format") ?? ("text" as const),
   };
 }

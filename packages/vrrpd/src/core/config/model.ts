@@ -182,6 +182,8 @@ export interface OwnGlobals {
   readonly vrrp_witness: readonly IpAddress[];
   /** Where metrics are served. Undefined: nowhere. */
   readonly vrrp_metrics?: MetricsAddress;
+  /** UDP; 0: none. */
+  readonly vrrp_handover_port: number;
   /** Form of the log lines; `--log-format` overrides. */
   readonly log_format: "text" | "json";
 }

@@ -1,5 +1,5 @@
 import { parseAddress, parseInteger, seconds } from "@ha/base";
-import { choice, reader, type Schema } from "@ha/base/keyword";
+import { choice, integer, reader, type Schema } from "@ha/base/keyword";
 import { entry } from "./entry.ts";
 import type { MetricsAddress } from "./model.ts";
 import { addressList, decimalSeconds, wholeSeconds, writtenBoolean } from "./schemas.ts";
@@ -179,6 +179,16 @@ export const ownTable = {
     needs: 1,
     ours: true,
     doc: "Serve http://address:port/metrics for Prometheus, on the loopback unless an address is given, under the names of mehdy/keepalived-exporter or gen2brain/keepalived_exporter. Default: not at all.",
+    source: OURS,
+    reload: "live",
+  }),
+  vrrp_handover_port: entry({
+    syntax: "vrrp_handover_port <0..65535>",
+    schema: integer({ min: 0, max: 65_535 }),
+    default: 112,
+    needs: 1,
+    ours: true,
+    doc: "UDP port on which a better peer asks a master of ours to drain its proxy before it is preempted; opened only where instances track proxies. 0: preemption cuts what is under way.",
     source: OURS,
     reload: "live",
   }),
