@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
+#include <net/if.h>
 #include <node_api.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -447,6 +449,19 @@ static napi_value door_timer_set(napi_env env, napi_callback_info info) {
   return outcome(env, timerfd_settime(fd, 0, &when, NULL));
 }
 
+/*
+ * ioctl(fd, request, bytes, data?) -> what the call returned. `bytes` is a struct ifreq; the address of `data`, when there is
+ * any, goes where its ifr_data is.
+ */
+static napi_value door_ioctl(napi_env env, napi_callback_info info) {
+  struct call call = enter(env, info);
+  int fd = integer(&call, 0), request = integer(&call, 1);
+  struct bytes argument = bytes(&call, 2), data = bytes(&call, 3);
+  if (call.wrong || argument.length < sizeof(struct ifreq)) return refuse(&call);
+  if (data.data != NULL) ((struct ifreq *)argument.data)->ifr_data = data.data;
+  return outcome(env, ioctl(fd, (unsigned long)(unsigned int)request, argument.data));
+}
+
 /* realtime() -> microseconds since 1970: what the kernel stamps packets with. */
 static napi_value door_realtime(napi_env env, napi_callback_info info) {
   (void)info;
@@ -468,6 +483,7 @@ static const struct {
     {"close", door_close},
     {"connect", door_connect},
     {"getOption", door_get_option},
+    {"ioctl", door_ioctl},
     {"name", door_name},
     {"open", door_open},
     {"pair", door_pair},

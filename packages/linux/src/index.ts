@@ -47,6 +47,7 @@ export {
   type WinnerFilter,
 } from "./guard.ts";
 export { type IpHeader, ipPacket } from "./ip-packet.ts";
+export { type LinkBeat, type LinkBeatMethod, openLinkBeat } from "./link-beat.ts";
 export {
   addVirtualLink,
   removeLink,
@@ -68,6 +69,7 @@ export {
   type NetworkState,
   type NextHop,
   type ResyncEvent,
+  type RouteEncapsulation,
   type RouteEvent,
   type RouteMetric,
   type RouteSpec,
@@ -122,8 +124,8 @@ export {
   ruleKey,
 } from "./route-request.ts";
 export { openServiceNotifier, type ServiceNotifier } from "./service-notifier.ts";
-export { SynBlock } from "./syn-block.ts";
 export { realtimeSignals, unwatchSignal, watchSignal } from "./signals.ts";
+export { SynBlock } from "./syn-block.ts";
 export {
   type AppliedSysctls,
   applySysctls,

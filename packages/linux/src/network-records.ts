@@ -12,6 +12,8 @@ const IFF_LOWER_UP = 0x10000;
 
 const IFLA = { address: 1, ifname: 3, mtu: 4, link: 5, master: 10, linkinfo: 18 } as const;
 const INFO_KIND = 1;
+const INFO_DATA = 2;
+const IFLA_VRF_TABLE = 1;
 
 /**
  * The link of an ifinfomsg; undefined when it is none. Bridges send such messages about their ports too (family
@@ -25,7 +27,10 @@ export function readLink(body: Uint8Array): Link | undefined {
   const attributes = readAttributes(body.subarray(16));
   const name = textOf(attributes.get(IFLA.ifname));
   if (name === undefined) return undefined;
-  const info = attributes.get(IFLA.linkinfo);
+  const linkInfo = attributes.get(IFLA.linkinfo);
+  const info = linkInfo === undefined ? undefined : readAttributes(linkInfo);
+  const kind = textOf(info?.get(INFO_KIND));
+  const vrfTable = kind === "vrf" ? vrfTableOf(info?.get(INFO_DATA)) : undefined;
   return {
     index: view.getInt32(4, LITTLE_ENDIAN),
     name,
@@ -38,8 +43,13 @@ export function readLink(body: Uint8Array): Link | undefined {
     multicast: (flags & IFF_MULTICAST) !== 0,
     lowerIndex: u32Of(attributes.get(IFLA.link)) ?? 0,
     masterIndex: u32Of(attributes.get(IFLA.master)) ?? 0,
-    kind: info === undefined ? undefined : textOf(readAttributes(info).get(INFO_KIND)),
+    kind,
+    ...(vrfTable === undefined ? {} : { vrfTable }),
   };
+}
+
+function vrfTableOf(data: Uint8Array | undefined): number | undefined {
+  return data === undefined ? undefined : u32Of(readAttributes(data).get(IFLA_VRF_TABLE));
 }
 
 /** Whether nothing that we look at has changed. */

@@ -22,6 +22,8 @@ export interface Link {
   readonly masterIndex: number;
   /** `macvlan`, `ipvlan`, `vlan`, `veth` …; undefined for plain devices. */
   readonly kind: string | undefined;
+  /** Routing table of a `vrf`. */
+  readonly vrfTable?: number;
 }
 
 /** An address as the kernel reports it. */
@@ -86,7 +88,29 @@ export interface NextHop {
   /** 1–256; 1. */
   readonly weight?: number;
   readonly onlink?: boolean;
+  /** Source << 16 | destination; IPv4. */
+  readonly realms?: number;
+  readonly encap?: RouteEncapsulation;
 }
+
+/** A header that packets of a route get. ip-route(8), encap; linux/lwtunnel.h. */
+export type RouteEncapsulation =
+  | {
+      readonly type: "ip" | "ip6";
+      readonly id?: bigint;
+      readonly destination?: IpAddress;
+      readonly source?: IpAddress;
+      /** 0–255. */
+      readonly ttl?: number;
+      /** 0–255. */
+      readonly tos?: number;
+      /** TUNNEL_… bits, in network order. */
+      readonly flags?: number;
+    }
+  /** Outermost first, each 0–1048575. */
+  | { readonly type: "mpls"; readonly labels: readonly number[]; readonly ttl?: number }
+  /** The first half of an address: 64 bits. */
+  | { readonly type: "ila"; readonly locator: bigint };
 
 /** RTA_METRICS by the words of `ip route`. Times in milliseconds where the kernel takes them so. */
 export type RouteMetric =
@@ -131,6 +155,7 @@ export interface RouteSpec {
   readonly ifindex?: number;
   readonly nexthops?: readonly NextHop[];
   readonly onlink?: boolean;
+  readonly encap?: RouteEncapsulation;
   /** 1–4294967295; 254 (main). */
   readonly table?: number;
   /** `metric`, `priority`, `preference`. */

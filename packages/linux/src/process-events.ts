@@ -33,6 +33,8 @@ export interface ProcessEventsOptions {
   readonly onError: (error: SystemError) => void;
   /** SO_RCVBUF of the connector socket in bytes, as `process_monitor_rcv_bufs`; 1 MiB. */
   readonly receiveBufferBytes?: number;
+  /** Beyond rmem_max as well, as `process_monitor_rcv_bufs_force`. Default: only for the default size. */
+  readonly forceReceiveBuffer?: boolean;
   /** How often polling says `lost`, in milliseconds; 1,000. */
   readonly pollMs?: number;
   /** False: poll, without asking the kernel. True. */
@@ -140,8 +142,9 @@ class Connector implements ProcessEvents {
     const kind = { domain: AF_NETLINK, type: SOCK_DGRAM, protocol: NETLINK_CONNECTOR };
     this.#socket = SocketDoor.open("open the process connector", kind);
     try {
-      const size = options.receiveBufferBytes ?? 1_048_576;
-      if (this.#socket.trySetOption(SOL_SOCKET, SO_RCVBUFFORCE, size) < 0) {
+      const { receiveBufferBytes, forceReceiveBuffer = receiveBufferBytes === undefined } = options;
+      const size = receiveBufferBytes ?? 1_048_576;
+      if (!forceReceiveBuffer || this.#socket.trySetOption(SOL_SOCKET, SO_RCVBUFFORCE, size) < 0) {
         this.#socket.trySetOption(SOL_SOCKET, SO_RCVBUF, size);
       }
       const address = netlinkSocketAddress(0, CN_IDX_PROC);

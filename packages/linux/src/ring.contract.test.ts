@@ -25,6 +25,7 @@ import {
 import {
   listenStream,
   openStream,
+  setAbortive,
   shutdownStream,
   socketName,
   socketNameRoom,
@@ -128,6 +129,75 @@ for (const executor of ["io_uring", "epoll"] as const) {
       assert.equal(server.has(OP_RECEIVE, ECANCELED), true);
       wait(ring, () => client.has(OP_RECEIVE, 0));
       server.closed = true;
+    });
+  });
+
+  contract("a close behind the last send comes with it, and the peer gets all of it first", () => {
+    withPair(executor, {}, ({ ring, client, server }) => {
+      ring.cancel(server.slot, server.fd, OP_RECEIVE);
+      wait(ring, () => server.has(OP_RECEIVE, ECANCELED));
+      const { start, end } = server.write("last words");
+      // One entry is left in the submission queue: send and close must not be torn apart.
+      for (let i = 0; i < 255; i++) ring.cancel(server.slot, server.fd, OP_POLL);
+      ring.sendAndClose(server.slot, server.fd, start, end - start);
+      wait(ring, () => server.has(OP_CLOSE, 0) && ring.inFlight(server.slot) === 0);
+      assert.equal(server.has(OP_SEND, 10), true);
+      wait(ring, () => client.has(OP_RECEIVE, 0));
+      assert.equal(client.text, "last words");
+      server.closed = true;
+    });
+  });
+
+  contract("a close behind a last message of two parts comes with it", () => {
+    withPair(executor, {}, ({ ring, client, server }) => {
+      ring.cancel(server.slot, server.fd, OP_RECEIVE);
+      wait(ring, () => server.has(OP_RECEIVE, ECANCELED));
+      const a = server.write("last ");
+      const b = server.write("words");
+      const at = ring.spareOffset + 1024;
+      ring.writeMessage(at, Int32Array.of(a.start, b.start), Int32Array.of(a.end, b.end), 2);
+      ring.sendAndClose(server.slot, server.fd, at, 0);
+      wait(ring, () => server.has(OP_CLOSE, 0) && ring.inFlight(server.slot) === 0);
+      assert.equal(server.has(OP_SEND, 10), true);
+      wait(ring, () => client.has(OP_RECEIVE, 0));
+      assert.equal(client.text, "last words");
+      server.closed = true;
+    });
+  });
+
+  contract(
+    "a close behind a send that is cancelled is not done, and the descriptor is ours",
+    () => {
+      withPair(executor, { smallCount: 64, smallLent: 4, largeCount: 48 }, (pair) => {
+        const { ring, client, server } = pair;
+        for (const { slot, fd } of [client, server]) ring.cancel(slot, fd, OP_RECEIVE);
+        wait(ring, () => [client, server].every((end) => end.has(OP_RECEIVE, ECANCELED)));
+        const buffers = Array.from({ length: 40 }, () => ring.slab.takeLarge());
+        const start = ring.slab.offsetOf(Math.min(...buffers));
+        ring.sendAndClose(client.slot, client.fd, start, 40 * ring.slab.largeSize);
+        for (let i = 0; i < 5; i++) ring.step(1);
+        assert.equal(client.count(OP_SEND), 0);
+        ring.cancel(client.slot, client.fd, OP_SEND);
+        wait(ring, () => client.has(OP_CLOSE, ECANCELED) && ring.inFlight(client.slot) === 0);
+        assert.ok(socketName(client.fd, false, socketNameRoom()) > 0);
+        ring.close(client.slot, client.fd);
+        wait(ring, () => client.has(OP_CLOSE, 0) && ring.inFlight(client.slot) === 0);
+        for (const buffer of buffers) ring.slab.release(buffer);
+        client.closed = true;
+      });
+    },
+  );
+
+  contract("a close behind a send that fails is not done", () => {
+    withPair(executor, {}, ({ ring, client, server }) => {
+      setAbortive(client.fd);
+      ring.close(client.slot, client.fd);
+      wait(ring, () => client.has(OP_CLOSE, 0) && server.count(OP_RECEIVE) === 1);
+      client.closed = true;
+      const { start, end } = server.write("to nobody");
+      ring.sendAndClose(server.slot, server.fd, start, end - start);
+      wait(ring, () => server.has(OP_CLOSE, ECANCELED));
+      assert.ok(server.events.some(({ op, result }) => op === OP_SEND && result < 0));
     });
   });
 

@@ -20,6 +20,7 @@ import {
   IORING_OP_SENDMSG,
   IORING_RECV_MULTISHOT,
   IOSQE_BUFFER_SELECT,
+  IOSQE_IO_LINK,
   MESSAGE_BYTES,
   MSG_NOSIGNAL,
   MSG_WAITALL,
@@ -347,6 +348,23 @@ export class Ring {
   }
 
   /**
+   * Sends the last bytes of a connection (of the slab from `start`, or with `length` 0 the message whose header is
+   * there) and closes the descriptor as soon as all of them went, with no turn in between: the peer does not end
+   * first. The owner gets OP_SEND and OP_CLOSE, in any order. When the send fails, is short or is cancelled,
+   * OP_CLOSE is ECANCELED: the descriptor is open still, and to be closed. Cancel receives in flight before.
+   */
+  sendAndClose(slot: number, fd: number, start: number, length: number): void {
+    // Both in one submission: the link would not hold over two.
+    this.#reserve(2);
+    if (length > 0) this.send(slot, fd, start, length);
+    else this.sendMessage(slot, fd, start, MSG_WAITALL);
+    const last = (((this.#words[this.#sqTail] as number) - 1) & this.#sqMask) << 4;
+    this.#entries[last] = (this.#entries[last] as number) | (IOSQE_IO_LINK << 8);
+    this.#push(slot, OP_CLOSE, IORING_OP_CLOSE, fd);
+    this.owned[fd] = 0;
+  }
+
+  /**
    * Writes a message header (`struct msghdr` and its parts) at `offset`, which takes
    * `MESSAGE_BYTES + parts * PART_BYTES`, aligned to 8. `column` gives start and end of each part.
    */
@@ -509,16 +527,24 @@ export class Ring {
     }
   }
 
-  /** A fresh entry; its words are all set but for those that the operation needs. */
-  #push(slot: number, op: number, opcode: number, fd: number): number {
+  /** Makes room for so many entries, by a step where there is none. */
+  #reserve(count: number): void {
     const words = this.#words;
-    let tail = words[this.#sqTail] as number;
-    for (let tries = 0; ((tail - Atomics.load(words, this.#sqHead)) | 0) > this.#sqMask; tries++) {
+    const most = this.#sqMask + 1 - count;
+    for (let tries = 0; ; tries++) {
+      const queued = ((words[this.#sqTail] as number) - Atomics.load(words, this.#sqHead)) | 0;
+      if (queued <= most) return;
       if (tries === 8) throw new Error("the kernel takes no submissions");
       const error = this.#door.step(this.#handle, 0);
       if (error < 0) throw new RingError(this.executor, error);
-      tail = words[this.#sqTail] as number;
     }
+  }
+
+  /** A fresh entry; its words are all set but for those that the operation needs. */
+  #push(slot: number, op: number, opcode: number, fd: number): number {
+    this.#reserve(1);
+    const words = this.#words;
+    const tail = words[this.#sqTail] as number;
     const entries = this.#entries;
     const at = (tail & this.#sqMask) << 4;
     entries[at] = opcode;

@@ -184,6 +184,44 @@ describe("rtnetlink", { skip: whyNoNamespace() }, () => {
         /203.0.114.0\/24 .*proto keepalived\s+nexthop via 192.0.2.10 dev a0 weight 3 *\n?\s*nexthop via 192.0.2.11 dev a0 weight 1/,
       ],
       [
+        {
+          family: 4,
+          to: prefix("203.0.118.0", 24),
+          nexthops: [
+            { via: ip("192.0.2.10"), ifindex: a0(), realms: 5 },
+            { via: ip("192.0.2.11"), ifindex: a0(), realms: (7 << 16) | 8 },
+          ],
+        },
+        /203.0.118.0\/24 .*\s+nexthop via 192.0.2.10 realm 5 dev a0 weight 1 *\n?\s*nexthop via 192.0.2.11 realms 7\/8 dev a0/,
+      ],
+      [
+        {
+          family: 4,
+          to: prefix("203.0.119.0", 24),
+          via: ip("192.0.2.10"),
+          ifindex: a0(),
+          encap: {
+            type: "ip",
+            id: 100n,
+            destination: ip("198.51.100.7"),
+            source: ip("198.51.100.8"),
+            ttl: 9,
+            tos: 16,
+          },
+        },
+        /203.0.119.0\/24 +encap ip id 100 src 198.51.100.8 dst 198.51.100.7 ttl 9 tos 16 via 192.0.2.10 dev a0/,
+      ],
+      [
+        {
+          family: 6,
+          to: prefix("2001:db8:a::", 48),
+          via: ip("fe80::2"),
+          ifindex: a0(),
+          encap: { type: "ip6", id: 1n << 40n, destination: ip("2001:db8::7") },
+        },
+        /2001:db8:a::\/48 +encap ip6 id 1099511627776 src :: dst 2001:db8::7 .*via fe80::2 dev a0/,
+      ],
+      [
         { family: 4, to: prefix("203.0.115.0", 24), type: "blackhole" },
         /blackhole 203.0.115.0\/24 (table main )?proto keepalived/,
       ],

@@ -25,8 +25,12 @@ import { createBatch, EAGAIN, EINTR, ENOBUFS, messageOf, SocketDoor } from "./so
 import { SystemError, systemError, wrapError } from "./system-error.ts";
 
 export interface RouteNetlinkOptions {
-  /** SO_RCVBUF of the event socket in bytes, as `vrrp_netlink_monitor_rcv_bufs`; 1 MiB. Forced where we may. */
+  /** SO_RCVBUF of the event socket in bytes, as `vrrp_netlink_monitor_rcv_bufs`; 1 MiB, forced where we may. */
   readonly eventBufferBytes?: number;
+  /** Beyond rmem_max as well, as `vrrp_netlink_monitor_rcv_bufs_force`. Default: only for the default size. */
+  readonly forceEventBuffer?: boolean;
+  /** SO_RCVBUF of the request socket in bytes, as `vrrp_netlink_cmd_rcv_bufs`; 256 KiB. */
+  readonly requestBufferBytes?: number;
   /** Hear of routes and rules too: for `virtual_routes` and `virtual_rules` only, since a router has many. False. */
   readonly watchRoutes?: boolean;
   /** How long a request may take; 2,000 ms. */
@@ -177,8 +181,9 @@ class LinuxNetworkState implements NetworkState {
   }
 
   #subscribe(): void {
-    const size = this.#options.eventBufferBytes ?? 1_048_576;
-    if (this.#events.trySetOption(SOL_SOCKET, SO_RCVBUFFORCE, size) < 0) {
+    const { eventBufferBytes, forceEventBuffer = eventBufferBytes === undefined } = this.#options;
+    const size = eventBufferBytes ?? 1_048_576;
+    if (!forceEventBuffer || this.#events.trySetOption(SOL_SOCKET, SO_RCVBUFFORCE, size) < 0) {
       this.#events.trySetOption(SOL_SOCKET, SO_RCVBUF, size);
     }
     this.#events.bind("bind the netlink event socket", netlinkSocketAddress(0, 0));
@@ -192,7 +197,8 @@ class LinuxNetworkState implements NetworkState {
 
   #openRequests(): NetlinkSocket {
     try {
-      const sizes = { recvBufferSize: 262_144, sendBufferSize: 262_144 };
+      const recvBufferSize = this.#options.requestBufferBytes ?? 262_144;
+      const sizes = { recvBufferSize, sendBufferSize: 262_144 };
       const socket = netlinkPackage().createNetlink(NETLINK_ROUTE, sizes);
       socket.on("error", (error) => this.#options.onError(wrapError("netlink requests", error)));
       this.#ownPort = socket.address().port;

@@ -16,6 +16,7 @@ import {
 import type {
   NetlinkRequest,
   NextHop,
+  RouteEncapsulation,
   RouteMetric,
   RouteSpec,
   RouteType,
@@ -38,6 +39,8 @@ const RTA = {
   table: 15,
   via: 18,
   pref: 20,
+  encapType: 21,
+  encap: 22,
   expires: 23,
   ttlPropagate: 26,
 } as const;
@@ -181,6 +184,7 @@ function routeBody(spec: RouteSpec, adding: boolean): Uint8Array {
   if (spec.nexthops !== undefined && spec.nexthops.length > 0) {
     out.bytes(RTA.multipath, multipath(spec, spec.nexthops));
   }
+  encapsulation(out, spec.encap);
   metrics(out, spec);
   out.u32(RTA.flow, spec.realms);
   out.u8(RTA.pref, spec.pref === undefined ? undefined : PREFERENCES[spec.pref]);
@@ -210,12 +214,61 @@ function gateway(out: BodyWriter, spec: RouteSpec, via: NonNullable<NextHop["via
   }
 }
 
+/** LWTUNNEL_ENCAP_…, and the attributes of each. linux/lwtunnel.h, linux/mpls_iptunnel.h, linux/ila.h. */
+const ENCAPSULATIONS = { mpls: 1, ip: 2, ila: 3, ip6: 4 } as const;
+const LWTUNNEL_IP = { id: 1, destination: 2, source: 3, ttl: 4, tos: 5, flags: 6 } as const;
+const MPLS_IPTUNNEL = { destination: 1, ttl: 2 } as const;
+const ILA_ATTR_LOCATOR = 1;
+
+function encapsulation(out: BodyWriter, encap: RouteEncapsulation | undefined): void {
+  if (encap === undefined) return;
+  out.nested(RTA.encap, (inner) => {
+    switch (encap.type) {
+      case "ip":
+      case "ip6":
+        inner.bytes(LWTUNNEL_IP.id, encap.id === undefined ? undefined : bigEndian64(encap.id));
+        inner.bytes(LWTUNNEL_IP.destination, encap.destination?.bytes);
+        inner.bytes(LWTUNNEL_IP.source, encap.source?.bytes);
+        inner.u8(LWTUNNEL_IP.ttl, encap.ttl);
+        inner.u8(LWTUNNEL_IP.tos, encap.tos);
+        inner.u16(LWTUNNEL_IP.flags, encap.flags);
+        return;
+      case "mpls":
+        inner.bytes(MPLS_IPTUNNEL.destination, labelStack(encap.labels));
+        inner.u8(MPLS_IPTUNNEL.ttl, encap.ttl);
+        return;
+      case "ila":
+        inner.bytes(ILA_ATTR_LOCATOR, bigEndian64(encap.locator));
+    }
+  });
+  out.u16(RTA.encapType, ENCAPSULATIONS[encap.type]);
+}
+
+function bigEndian64(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, value);
+  return bytes;
+}
+
+/** RFC 3032 §2.1: 20 bits of label, and a mark on the last one. */
+function labelStack(labels: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(4 * labels.length);
+  const view = new DataView(bytes.buffer);
+  labels.forEach((label, i) => {
+    const last = i === labels.length - 1 ? 0x100 : 0;
+    view.setUint32(4 * i, ((label << 12) | last) >>> 0);
+  });
+  return bytes;
+}
+
 /** struct rtnexthop and its attributes, one after another. */
 function multipath(spec: RouteSpec, hops: readonly NextHop[]): Uint8Array {
   const pieces: number[] = [];
   for (const hop of hops) {
     const inner = new BodyWriter();
     if (hop.via !== undefined) gateway(inner, spec, hop.via);
+    encapsulation(inner, hop.encap);
+    inner.u32(RTA.flow, hop.realms);
     const attributes = inner.finish();
     pieces.push(
       ...hostOrder(2, 8 + attributes.length),

@@ -32,6 +32,7 @@ interface NativeSockets {
   bpfProgramLoad(type: number, program: Uint8Array, log: Uint8Array | undefined): number;
   bpfMapLookup(fd: number, key: Uint8Array, value: Uint8Array): number;
   bpfMapNextKey(fd: number, key: Uint8Array | undefined, next: Uint8Array): number;
+  ioctl(fd: number, request: number, bytes: Uint8Array, data: Uint8Array | undefined): number;
   realtime(): number;
   timerOpen(): number;
   timerSet(fd: number, microseconds: number): number;

@@ -12,18 +12,15 @@ export interface CliOptions {
   readonly logFacility: string;
   /** `-g`: a file to log to; true: /tmp/keepalived.log. */
   readonly logFile: boolean | string;
-  readonly flushLogFile: boolean;
   readonly dumpConfigToLog: boolean;
   readonly configId?: string;
   readonly allIncludeChecks: boolean;
   readonly pidFile?: string;
   readonly vrrpPidFile?: string;
-  readonly checkerPidFile?: string;
+  /** Written when there are BFD instances: BFD runs in the VRRP process. */
   readonly bfdPidFile?: string;
   /** `-V`: addresses and routes stay at exit. */
   readonly keepAddresses: boolean;
-  /** `-X`: addresses go on a transition caused by a signal. */
-  readonly releaseAddresses: boolean;
   readonly respawn: boolean;
   readonly namespace?: string;
   readonly umask?: number;
@@ -33,6 +30,8 @@ export interface CliOptions {
   readonly vrrp: boolean;
   /** Options that keepalived has and we do not serve, as written. */
   readonly unsupported: readonly string[];
+  /** A line for each option that is understood and changes nothing. */
+  readonly withoutEffect: readonly string[];
 
   readonly help: boolean;
   readonly version: boolean;
@@ -68,6 +67,7 @@ interface Option {
 
 type Settable = { -readonly [K in keyof CliOptions]: CliOptions[K] } & {
   unsupported: string[];
+  withoutEffect: string[];
   peers: string[];
 };
 
@@ -83,16 +83,7 @@ const turn =
   };
 
 const keep =
-  (
-    key:
-      | "pidFile"
-      | "vrrpPidFile"
-      | "checkerPidFile"
-      | "bfdPidFile"
-      | "configId"
-      | "namespace"
-      | "signum",
-  ) =>
+  (key: "pidFile" | "vrrpPidFile" | "bfdPidFile" | "configId" | "namespace" | "signum") =>
   (options: Settable, value: string | undefined): undefined => {
     options[key] = value ?? "";
     return undefined;
@@ -102,6 +93,13 @@ const without = (options: Settable, name: string): undefined => {
   options.unsupported.push(name);
   return undefined;
 };
+
+const pointless =
+  (why: string) =>
+  (options: Settable): undefined => {
+    options.withoutEffect.push(why);
+    return undefined;
+  };
 
 const facilities = ["user", "daemon", "0", "1", "2", "3", "4", "5", "6", "7"];
 
@@ -153,13 +151,17 @@ const table: readonly Option[] = [
       return undefined;
     },
   },
-  { long: "flush-log-file", help: "Flush the log file after each line", set: turn("flushLogFile") },
+  {
+    long: "flush-log-file",
+    help: "Flush the log file after each line (always done)",
+    set: () => undefined,
+  },
   { short: "G", long: "no-syslog", help: "Do not log to syslog", set: turn("syslog", false) },
   {
     short: "X",
     long: "release-vips",
-    help: "Drop addresses on a transition by a signal",
-    set: turn("releaseAddresses"),
+    help: "Drop addresses on a transition by a signal (always done but for -V)",
+    set: pointless("option -X changes nothing: addresses always go at the end, unless -V says no"),
   },
   {
     short: "V",
@@ -194,14 +196,14 @@ const table: readonly Option[] = [
     short: "c",
     long: "checkers_pid",
     value: "needed",
-    help: "PID file of the checkers",
-    set: keep("checkerPidFile"),
+    help: "PID file of the checkers: there are none",
+    set: pointless("option -c changes nothing: there is no process for health checkers"),
   },
   {
     short: "b",
     long: "bfd_pid",
     value: "needed",
-    help: "PID file of the BFD process",
+    help: "PID file of the BFD process: of the VRRP process, where BFD runs",
     set: keep("bfdPidFile"),
   },
   {
@@ -343,16 +345,15 @@ export function parseCli(
     syslog: true,
     logFacility: "daemon",
     logFile: false,
-    flushLogFile: false,
     dumpConfigToLog: false,
     allIncludeChecks: false,
     keepAddresses: false,
-    releaseAddresses: false,
     respawn: true,
     logAddressChanges: false,
     ignoreSigint: false,
     vrrp: true,
     unsupported: [],
+    withoutEffect: [],
     peers: [],
     help: false,
     version: false,

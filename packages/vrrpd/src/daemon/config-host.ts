@@ -3,15 +3,10 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { availableParallelism, hostname, networkInterfaces } from "node:os";
 import { basename, dirname, isAbsolute, resolve } from "node:path";
-import type {
-  ConfigHost,
-  HostInterface,
-  HostScript,
-  HostUser,
-  RoutingNames,
-} from "../core/config/host.ts";
+import type { ConfigHost, HostInterface, HostScript, HostUser } from "../core/config/host.ts";
 import { memoryHost } from "../core/config/memory-host.ts";
 import type { ScriptUser } from "../core/config/model.ts";
+import { IPROUTE_ETC, IPROUTE_USR, routingNumbers } from "../core/config/routing-names.ts";
 import { fileStatus, realPath } from "./file-status.ts";
 import { findFiles } from "./find-files.ts";
 
@@ -31,7 +26,7 @@ export function linuxConfigHost(): ConfigHost {
     findGroup: once((name) => findGroup(name)),
     ownUser: ownUser(),
     findScript,
-    routingNumber: routingNumbers(),
+    routingNumber: routingNumbers(readFile, [...IPROUTE_USR, IPROUTE_ETC]),
     resolves: once(resolves),
     fileProblem,
     fileMode: (path) => {
@@ -204,38 +199,6 @@ function findUnsafe(path: string): HostScript["unsafe"] {
     }
   }
   return undefined;
-}
-
-/** Names of iproute2, from /etc/iproute2 and else /usr/share or /usr/lib. */
-function routingNumbers(): (table: RoutingNames, name: string) => number | undefined {
-  const files: Readonly<Record<RoutingNames, string>> = {
-    tables: "rt_tables",
-    protocols: "rt_protos",
-    realms: "rt_realms",
-    scopes: "rt_scopes",
-    groups: "group",
-    dsfield: "rt_dsfield",
-  };
-  const known = new Map<RoutingNames, Map<string, number>>();
-  return (table, name) => {
-    let numbers = known.get(table);
-    if (numbers === undefined) {
-      numbers = readNames(files[table]);
-      known.set(table, numbers);
-    }
-    return numbers.get(name);
-  };
-}
-
-function readNames(file: string): Map<string, number> {
-  const numbers = new Map<string, number>();
-  for (const folder of ["/usr/lib/iproute2", "/usr/share/iproute2", "/etc/iproute2"]) {
-    for (const line of (readFile(`${folder}/${file}`) ?? "").split("\n")) {
-      const match = /^\s*(0x[0-9a-fA-F]+|\d+)\s+(\S+)/.exec(line);
-      if (match?.[2] !== undefined) numbers.set(match[2], Number(match[1]));
-    }
-  }
-  return numbers;
 }
 
 function fileProblem(path: string, what: "read" | "folder"): string | undefined {

@@ -8,6 +8,7 @@ import {
   linuxTransport,
   type NetworkState,
   openEchoListener,
+  openLinkBeat,
   openPacketSocket,
   openRouteNetlink,
   openServiceNotifier,
@@ -46,6 +47,7 @@ import { readConfig } from "./read-config.ts";
 import { rehearseTakeover } from "./rehearsal.ts";
 import { ReloadTime } from "./reload-time.ts";
 import { Runtime } from "./runtime.ts";
+import { SavedConfigs } from "./saved-configs.ts";
 import { applyScheduling } from "./scheduling.ts";
 import { type RunningScript, runScript } from "./script-runner.ts";
 import { mailerOf } from "./smtp-alert.ts";
@@ -84,6 +86,7 @@ class Daemon {
   readonly #startedAt = Date.now();
   readonly #pidFiles: PidFile[] = [];
   readonly #bootId = readBootId();
+  readonly #saved: SavedConfigs;
   #paths = pidFilePaths({ usePidDir: false });
   #runtime: Runtime | undefined;
   #notify: NotifyContext | undefined;
@@ -102,6 +105,7 @@ class Daemon {
     this.#options = options;
     this.#early = early;
     this.#log = log;
+    this.#saved = new SavedConfigs(log);
     this.#clock = new MonotonicClock((lateness) => this.#late(lateness));
   }
 
@@ -111,6 +115,7 @@ class Daemon {
     process.on("unhandledRejection", (error) => this.#crash(error));
     for (const option of this.#options.unsupported)
       log.warning(`option ${option} is not supported`);
+    for (const line of this.#options.withoutEffect) log.warning(line);
     log.info(`Starting Keepalived v2.4.3 compatible vrrpd (Node.js ${process.version})`);
     log.info(`Running on Linux ${release()}`);
     log.info(
@@ -153,6 +158,7 @@ class Daemon {
       return ExitCode.ok;
     }
     try {
+      await this.#saved.configuration(loaded);
       return await this.#serve(config);
     } catch (error) {
       if (error instanceof SystemError && (error.code === "EPERM" || error.code === "EACCES")) {
@@ -174,9 +180,7 @@ class Daemon {
     const network = openRouteNetlink({
       watchRoutes: watchesRoutes(config),
       onError: (error) => log.warning(`Netlink: ${error.message}`),
-      ...(globals.vrrp_netlink_monitor_rcv_bufs === undefined
-        ? {}
-        : { eventBufferBytes: globals.vrrp_netlink_monitor_rcv_bufs }),
+      ...netlinkBuffers(globals),
     });
     log.detail("Registering Kernel netlink reflector");
     if (globals.umask !== undefined && this.#options.umask === undefined) {
@@ -201,6 +205,7 @@ class Daemon {
       transport: linuxTransport,
       openAnnouncer: openPacketSocket,
       openEchoListener,
+      openLinkBeat,
       digests,
       logAddresses: this.#options.logAddressChanges,
       proxyState: (name) => proxies.trackerState(name),
@@ -493,7 +498,10 @@ class Daemon {
         : loaded.refusesStart || (keepOnError && loaded.hasErrors)
           ? "errors in the configuration"
           : undefined;
-    if (loaded !== undefined) this.#tellFindings(loaded);
+    if (loaded !== undefined) {
+      this.#tellFindings(loaded);
+      await this.#saved.findings(runtime.config.globals.reload_check_config, loaded);
+    }
     if (loaded === undefined || problem !== undefined) {
       this.#refusedReload = problem ?? "";
       this.#control?.reloaded(this.#refusedReload);
@@ -507,7 +515,14 @@ class Daemon {
     for (const line of unservedKeywords(loaded.config)) log.warning(line);
     // Before the instances that track them.
     await this.#proxies?.apply(loaded.config.proxies);
+    const { config_save_dir: folder } = globals;
+    this.#saved.reloading();
+    await this.#saved.configuration(loaded);
+    const { dataDump } = await import("./dump-text.ts");
+    const dump = (): string => dataDump(this.#status(runtime));
+    await this.#saved.state(folder, "pre", dump);
     await runtime.reload(loaded.config, this.#notify);
+    await this.#saved.state(folder, "post", dump);
     for (const fifo of before?.fifos ?? []) {
       if (!this.#notify.fifos.includes(fifo)) fifo.close();
     }
@@ -538,7 +553,10 @@ class Daemon {
   }
 
   /** @returns the PID of the daemon that runs already. */
-  #takePidFiles({ globals }: Config, namespace: string | undefined): number | undefined {
+  #takePidFiles(
+    { globals, bfd_instances }: Config,
+    namespace: string | undefined,
+  ): number | undefined {
     this.#paths = pidFilePaths({
       parent: this.#options.pidFile,
       vrrp: this.#options.vrrpPidFile,
@@ -546,7 +564,10 @@ class Daemon {
       namespace,
       usePidDir: globals.use_pid_dir,
     });
-    for (const path of new Set([this.#paths.parent, this.#paths.vrrp])) {
+    // keepalived has a process for BFD, whose file others may look for: it is this process's.
+    const { bfdPidFile } = this.#options;
+    const bfd = bfdPidFile === undefined || bfd_instances.length === 0 ? [] : [bfdPidFile];
+    for (const path of new Set([this.#paths.parent, this.#paths.vrrp, ...bfd])) {
       const result = takePidFile(path);
       if (result.type === "running") return result.pid;
       if (result.type === "ours") this.#pidFiles.push(result.file);
@@ -631,6 +652,22 @@ function wallClock(): Micros {
 /** CLOCK_MONOTONIC, which processes share. */
 function monotonic(): Micros {
   return micros(Number(process.hrtime.bigint() / 1_000n));
+}
+
+function netlinkBuffers(globals: Globals): {
+  eventBufferBytes?: number;
+  forceEventBuffer?: boolean;
+  requestBufferBytes?: number;
+} {
+  const {
+    vrrp_netlink_monitor_rcv_bufs: events,
+    vrrp_netlink_monitor_rcv_bufs_force: force,
+    vrrp_netlink_cmd_rcv_bufs: requests,
+  } = globals;
+  return {
+    ...(events === undefined ? {} : { eventBufferBytes: events, forceEventBuffer: force }),
+    ...(requests === undefined ? {} : { requestBufferBytes: requests }),
+  };
 }
 
 function watchesRoutes(config: Config): boolean {

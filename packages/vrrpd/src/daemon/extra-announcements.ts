@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "@ha/base";
 import type { InstanceRuntime } from "./instance-runtime.ts";
 
-/** `garp_extra_if`: while master, addresses on other devices than the instance's are announced now and again. */
+/** `garp_extra_if`: while master, addresses on macvlans of their own (or all) are announced now and again. */
 export class ExtraAnnouncements {
   readonly #clock: Clock;
   readonly #timers = new Map<string, Timer>();
@@ -26,7 +26,7 @@ export class ExtraAnnouncements {
     if (extra === undefined || extra.interval === 0) return;
     const timer = this.#clock.after(extra.interval, () => {
       if (instance.router.state.name === "master") {
-        instance.held.announceElsewhere(extra.all ? undefined : instance.addressDevice);
+        instance.held.announceExtra(extra.all);
       }
       this.#again(instance);
     });

@@ -15,7 +15,11 @@ export interface HandoverDoorOptions {
   readonly log: Log;
   readonly find: (vrid: number, family: 4 | 6) => Instance | undefined;
   /** A peer wants to be master: how long our proxies may drain, in milliseconds, or undefined: it has to do without. */
-  readonly asked: (instance: Instance, request: HandoverRequest, from: string) => number | undefined;
+  readonly asked: (
+    instance: Instance,
+    request: HandoverRequest,
+    from: string,
+  ) => number | undefined;
 }
 
 /** Where peers ask us to drain before they preempt, and how we ask them. See `handover-message.ts`. */
@@ -97,7 +101,9 @@ export class HandoverDoor {
     });
     this.#sockets.push(socket);
     socket.on("error", (error) => {
-      log.warning(`peers cannot ask for a drained handover: UDP port ${this.#port}: ${error.message}`);
+      log.warning(
+        `peers cannot ask for a drained handover: UDP port ${this.#port}: ${error.message}`,
+      );
       const at = this.#sockets.indexOf(socket);
       if (at < 0) return;
       this.#sockets.splice(at, 1);
@@ -106,7 +112,9 @@ export class HandoverDoor {
     socket.on("message", (data, from) => this.#hear(socket, data, from));
     socket.bind(this.#port, () => {
       socket.setTTL(TTL);
-      const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd: number } };
+      const { _handle: handle } = socket as unknown as {
+        readonly _handle?: { readonly fd: number };
+      };
       // Node has no name of its own for a socket's descriptor.
       const problem = handle === undefined ? undefined : setMinimumTtl(handle.fd, family, TTL);
       if (problem !== undefined) log.warning(`handover: ${problem.message}`);

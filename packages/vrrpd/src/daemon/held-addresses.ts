@@ -9,7 +9,7 @@ import type {
 } from "@ha/linux";
 import type { AddressPort } from "../core/ports.ts";
 import type { Announcement, Announcements } from "./announcements.ts";
-import { type Holdings, holdingsOf, isCurrent, type Wanted } from "./holdings.ts";
+import { type Holdings, holdingsOf, isCurrent, namesOf, type Wanted } from "./holdings.ts";
 import type { Log } from "./log.ts";
 
 export interface HeldAddressesOptions {
@@ -107,12 +107,12 @@ export class HeldAddresses implements AddressPort {
     announcements.announce(name, list, repeat);
   }
 
-  /** Once, those that are on another device than this one; undefined: all. */
-  announceElsewhere(device: string | undefined): void {
+  /** Once, those that are on macvlans of their own, or all. */
+  announceExtra(all: boolean): void {
     const { announcements, name, network } = this.#options;
     const list = this.#holdings.addresses.flatMap(({ config, ifindex }): Announcement[] => {
       const link = network.linkByIndex(ifindex);
-      if (link === undefined || link.name === device) return [];
+      if (link === undefined || (!all && config.vmac === undefined)) return [];
       return [{ address: config.address, ifindex, device: link.name, mac: link.mac }];
     });
     announcements.announce(name, list, 1);
@@ -223,12 +223,12 @@ export class HeldAddresses implements AddressPort {
   #compute(): Holdings {
     const { network } = this.#options;
     const wanted = this.#options.wanted();
-    const indexOf = (name: string): number | undefined => network.linkByName(name)?.index;
+    const names = namesOf(network);
     const known = this.#prepared;
-    if (known?.version === wanted.version && isCurrent(known.holdings, indexOf)) {
+    if (known?.version === wanted.version && isCurrent(known.holdings, names.indexOf)) {
       return known.holdings;
     }
-    const holdings = holdingsOf(wanted, indexOf);
+    const holdings = holdingsOf(wanted, names);
     this.#prepared = { version: wanted.version, holdings };
     return holdings;
   }

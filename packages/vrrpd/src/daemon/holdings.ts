@@ -5,6 +5,7 @@ import {
   addRoute,
   addRule,
   type NetlinkRequest,
+  type NetworkState,
   type RouteMetric,
   type RouteSpec,
   type RuleSpec,
@@ -18,6 +19,20 @@ import type { VirtualAddress, VirtualRoute, VirtualRule } from "../core/config/m
 
 /** Finds the index of an interface; undefined while there is none of that name. */
 export type FindIndex = (name: string) => number | undefined;
+
+export interface FindNames {
+  readonly indexOf: FindIndex;
+  /** The routing table of a VRF. */
+  readonly tableOf: FindIndex;
+}
+
+/** By what is known of the kernel's interfaces. */
+export function namesOf(network: NetworkState): FindNames {
+  return {
+    indexOf: (name) => network.linkByName(name)?.index,
+    tableOf: (name) => network.linkByName(name)?.vrfTable,
+  };
+}
 
 /** An address with the interface that it is on at the moment. */
 export interface PlacedAddress {
@@ -42,6 +57,8 @@ export interface Holdings {
 
 /** One thing that is held. */
 export interface HoldingEntry {
+  /** What it was made from. */
+  readonly of: VirtualAddress | VirtualRoute | VirtualRule;
   readonly add: NetlinkRequest;
   readonly remove: NetlinkRequest;
 }
@@ -61,7 +78,7 @@ export interface Wanted {
  * The requests for what is wanted. keepalived's order: addresses, routes, rules; taken away the other way round.
  * (facts: observed: keepalived 2.4.3)
  */
-export function holdingsOf(wanted: Wanted, indexOf: FindIndex): Holdings {
+export function holdingsOf(wanted: Wanted, { indexOf, tableOf }: FindNames): Holdings {
   const missing = new Set<string>();
   const indexes = new Map<string, number | undefined>();
   const find = (name: string | undefined): number | undefined => {
@@ -73,29 +90,30 @@ export function holdingsOf(wanted: Wanted, indexOf: FindIndex): Holdings {
   };
   const addresses: PlacedAddress[] = [];
   for (const config of wanted.addresses) {
-    const ifindex = find(config.dev ?? wanted.device);
+    const ifindex = find(config.vmac?.name ?? config.dev ?? wanted.device);
     if (ifindex === undefined) continue;
     addresses.push({ config, ifindex, spec: addressSpec(config, ifindex, wanted.lifetime) });
   }
-  const routes: RouteSpec[] = [];
+  const entries: HoldingEntry[] = addresses.map(({ config, spec }) => ({
+    of: config,
+    add: addAddress(spec),
+    remove: removeAddress(spec),
+  }));
   const tracked: string[] = [];
   for (const route of wanted.routes) {
     const before = missing.size;
-    const spec = routeSpec(route, find);
+    const vrfTable = route.vrf === undefined ? undefined : tableOf(route.vrf);
+    if (route.vrf !== undefined && vrfTable === undefined) missing.add(route.vrf);
+    const spec = routeSpec(route, find, vrfTable);
     if (missing.size !== before) continue;
-    routes.push(spec);
+    entries.push({ of: route, add: addRoute(spec), remove: removeRoute(spec) });
     if (!route.no_track) tracked.push(routeKey(spec));
   }
-  const rules = wanted.rules.map(ruleSpec);
-  wanted.rules.forEach(({ no_track }, i) => {
-    const spec = rules[i];
-    if (!no_track && spec !== undefined) tracked.push(ruleKey(spec));
-  });
-  const entries: HoldingEntry[] = [
-    ...addresses.map(({ spec }) => ({ add: addAddress(spec), remove: removeAddress(spec) })),
-    ...routes.map((spec) => ({ add: addRoute(spec), remove: removeRoute(spec) })),
-    ...rules.map((spec) => ({ add: addRule(spec), remove: removeRule(spec) })),
-  ];
+  for (const rule of wanted.rules) {
+    const spec = ruleSpec(rule);
+    entries.push({ of: rule, add: addRule(spec), remove: removeRule(spec) });
+    if (!rule.no_track) tracked.push(ruleKey(spec));
+  }
   return {
     addresses,
     entries,
@@ -140,20 +158,26 @@ function addressSpec(
 function routeSpec(
   route: VirtualRoute,
   find: (name: string | undefined) => number | undefined,
+  vrfTable: number | undefined,
 ): RouteSpec {
   const { hop } = route;
   const ifindex = find(hop.dev);
-  const nexthops = route.nexthops.map(({ via, dev, weight, onlink }) => {
+  const nexthops = route.nexthops.map(({ via, dev, weight, onlink, realms, encap }) => {
     const hopIndex = find(dev);
     return {
       ...(via === undefined ? {} : { via }),
       ...(hopIndex === undefined ? {} : { ifindex: hopIndex }),
       ...(weight === undefined ? {} : { weight }),
       onlink,
+      ...(realms === undefined ? {} : { realms }),
+      ...(encap === undefined ? {} : { encap }),
     };
   });
   const metrics = Object.fromEntries(
-    Object.entries(route.metrics).filter(([name]) => isMetric(name)),
+    Object.entries(route.metrics).flatMap(([name, value]) =>
+      // The one feature that there is, `ecn`, is a bit.
+      isMetric(name) ? [[name, name === "features" ? 1 : value]] : [],
+    ),
   );
   const type = route.type === "nat" ? "unicast" : route.type;
   return {
@@ -166,7 +190,8 @@ function routeSpec(
     ...(ifindex === undefined ? {} : { ifindex }),
     ...(nexthops.length === 0 ? {} : { nexthops }),
     onlink: hop.onlink,
-    ...(route.table === undefined ? {} : { table: route.table }),
+    ...(hop.encap === undefined ? {} : { encap: hop.encap }),
+    ...tableOfRoute(route, vrfTable),
     ...(route.metric === undefined ? {} : { metric: route.metric }),
     protocol: route.protocol,
     ...(route.scope === undefined ? {} : { scope: route.scope }),
@@ -179,6 +204,14 @@ function routeSpec(
     ...(route.ttl_propagate === undefined ? {} : { ttlPropagate: route.ttl_propagate }),
     mode: route.append ? "append" : "replace",
   };
+}
+
+function tableOfRoute(
+  { table }: VirtualRoute,
+  vrfTable: number | undefined,
+): Pick<RouteSpec, "table"> {
+  const number = table ?? vrfTable;
+  return number === undefined ? {} : { table: number };
 }
 
 function ruleSpec(rule: VirtualRule): RuleSpec {

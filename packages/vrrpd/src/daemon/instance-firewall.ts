@@ -9,6 +9,7 @@ import {
 import type { Config } from "../core/config/model.ts";
 import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { Log } from "./log.ts";
+import { vmacNames } from "./virtual-links.ts";
 
 /** The nftables rules that `no_accept` and virtual MACs need, in step with what is held. */
 export class InstanceFirewall {
@@ -43,21 +44,24 @@ export class InstanceFirewall {
    * The winner speaks with our virtual MAC from now on: a frame of ours would lead switches back to us, so that none leaves
    * until the addresses are gone.
    */
-  silence({ name, config: { use_vmac } }: InstanceRuntime): void {
-    if (use_vmac === undefined) return;
-    const problem = blockEgress(use_vmac.name);
-    if (problem === undefined) this.#silent.add(use_vmac.name);
-    else this.#log.warning(`(${name}) ${problem.message}`);
+  silence({ name, config }: InstanceRuntime): void {
+    for (const device of vmacNames(config)) {
+      const problem = blockEgress(device);
+      if (problem === undefined) this.#silent.add(device);
+      else this.#log.warning(`(${name}) ${problem.message}`);
+    }
   }
 
   /** The end of `silence`. */
   async lift(instance: InstanceRuntime, held: boolean): Promise<void> {
-    const device = instance.config.use_vmac?.name;
-    if (device === undefined || !this.#silent.has(device)) return;
+    const devices = vmacNames(instance.config).filter((device) => this.#silent.has(device));
+    if (devices.length === 0) return;
     if (!held) await instance.held.idle();
-    if (!this.#silent.delete(device)) return;
-    const problem = unblockEgress(device);
-    if (problem !== undefined) this.#log.error(`(${instance.name}) ${problem.message}`);
+    for (const device of devices) {
+      if (!this.#silent.delete(device)) continue;
+      const problem = unblockEgress(device);
+      if (problem !== undefined) this.#log.error(`(${instance.name}) ${problem.message}`);
+    }
   }
 
   close(): void {
@@ -76,13 +80,9 @@ export class InstanceFirewall {
           ifindex,
         })),
       );
-    const vmacs = instances.flatMap(({ config }) => {
-      const index =
-        config.use_vmac === undefined
-          ? undefined
-          : this.#network.linkByName(config.use_vmac.name)?.index;
-      return index === undefined ? [] : [index];
-    });
+    const vmacs = instances.flatMap(({ config }) =>
+      vmacNames(config).flatMap((name) => this.#network.linkByName(name)?.index ?? []),
+    );
     return { unserved, vmacs };
   }
 }

@@ -32,6 +32,7 @@ import type { Log } from "./log.ts";
 import { filterOf } from "./packet-filter.ts";
 import { routerOf } from "./router-settings.ts";
 import type { InstanceStatus } from "./status.ts";
+import { virtualLinkNames } from "./virtual-links.ts";
 
 /** What every instance needs of the process. */
 export interface InstanceWorld {
@@ -51,6 +52,8 @@ export interface InstanceWorld {
     device: string | undefined,
     answer: (reachable: boolean) => void,
   ) => void;
+  /** A `track_group` of the instance that has lost a static address, route or rule. */
+  readonly lostGroup: (instance: string) => string | undefined;
   /** The operator wants this host out of service. */
   readonly inMaintenance: () => boolean;
   /** A packet has been judged: `router.statistics.latest` tells whose. */
@@ -132,7 +135,7 @@ export class InstanceRuntime {
   get advertDevice(): string | undefined {
     const { use_vmac, use_ipvlan, vmac_xmit_base } = this.#config;
     const virtual = vmac_xmit_base ? undefined : (use_vmac?.name ?? use_ipvlan?.name);
-    return virtual ?? this.#config.interface;
+    return virtual ?? this.#config.interface ?? this.#config.vrf;
   }
 
   /** Where addresses go that name no device. */
@@ -147,11 +150,11 @@ export class InstanceRuntime {
     return (name === undefined ? undefined : this.#world.network.linkByName(name)?.index) ?? 0;
   }
 
-  /** The macvlan or ipvlan that was made for this instance. */
+  /** The macvlans or the ipvlan that were made for this instance. */
   virtualLinks(): readonly Link[] {
-    const name = this.#config.use_vmac?.name ?? this.#config.use_ipvlan?.name;
-    const link = name === undefined ? undefined : this.#world.network.linkByName(name);
-    return link === undefined ? [] : [link];
+    return virtualLinkNames(this.#config).flatMap(
+      (name) => this.#world.network.linkByName(name) ?? [],
+    );
   }
 
   /** The master that is followed as backup. */
@@ -303,6 +306,8 @@ export class InstanceRuntime {
     if (config.unicast && config.unicast_peer.length === 0 && config.unicast_fault_no_peer) {
       faults.push({ type: "no-unicast-peer" });
     }
+    const lost = this.#world.lostGroup(config.name);
+    if (lost !== undefined) faults.push({ type: "tracker", tracker: `track_group ${lost}` });
     if (this.#world.inMaintenance()) faults.push({ type: "maintenance" });
     const tracking = trackingResult(config.priority, this.#world.trackersOf(config));
     return {

@@ -1,9 +1,12 @@
-import { type Clock, micros, type Timer } from "@ha/base";
-import type { Link, NetworkState } from "@ha/linux";
-import type { InterfaceDelay } from "../core/config/model.ts";
+import { type Clock, micros, seconds, type Timer } from "@ha/base";
+import type { Link, LinkBeat, LinkBeatMethod, NetworkState } from "@ha/linux";
+import type { Config, InterfaceDelay } from "../core/config/model.ts";
 
 /** `missing`: there is no interface of that name. */
 export type LinkState = "up" | "down" | "missing";
+
+/** How often a driver is asked that does not tell. observed: keepalived 2.2.7 */
+const POLL = seconds(1);
 
 /**
  * The state of each interface that matters, with keepalived's delays for flapping ones.
@@ -16,13 +19,19 @@ export class LinkWatch {
   readonly #states = new Map<string, LinkState>();
   readonly #pending = new Map<string, { readonly state: LinkState; readonly timer: Timer }>();
   #delays: ReadonlyMap<string, InterfaceDelay>;
+  readonly #openBeat: () => LinkBeat;
+  #polled: Polled = { all: false, methods: new Map() };
+  #beat: LinkBeat | undefined;
+  #poll: Timer | undefined;
 
   constructor(
     network: NetworkState,
     clock: Clock,
     delays: readonly InterfaceDelay[],
     onChange: (name: string, state: LinkState) => void,
+    openBeat: () => LinkBeat,
   ) {
+    this.#openBeat = openBeat;
     this.#network = network;
     this.#clock = clock;
     this.#delays = byName(delays);
@@ -33,7 +42,7 @@ export class LinkWatch {
   state(name: string): LinkState {
     let state = this.#states.get(name);
     if (state === undefined) {
-      state = stateOf(this.#network.linkByName(name));
+      state = this.#stateOf(name);
       this.#states.set(name, state);
     }
     return state;
@@ -43,10 +52,34 @@ export class LinkWatch {
     this.#delays = byName(delays);
   }
 
+  /** Which drivers are asked, beside listening to the kernel: `linkbeat_interfaces` and its like. */
+  setPolled(config: Config): void {
+    this.#polled = polledOf(config);
+    this.#poll?.cancel();
+    this.#poll = undefined;
+    if (!this.#polled.all && this.#polled.methods.size === 0) return;
+    this.#beat ??= this.#openBeat();
+    this.#pollAgain();
+  }
+
+  #pollAgain(): void {
+    this.#poll = this.#clock.after(POLL, () => {
+      this.check();
+      this.#pollAgain();
+    });
+  }
+
+  #stateOf(name: string): LinkState {
+    const state = stateOf(this.#network.linkByName(name));
+    const { all, methods } = this.#polled;
+    if (state !== "up" || this.#beat === undefined || !(all || methods.has(name))) return state;
+    return this.#beat.carrier(name, methods.get(name)) === false ? "down" : "up";
+  }
+
   /** Something about links has changed: compares every interface that was asked for. */
   check(): void {
     for (const [name, known] of this.#states) {
-      const now = stateOf(this.#network.linkByName(name));
+      const now = this.#stateOf(name);
       const pending = this.#pending.get(name);
       if (pending !== undefined) {
         if (pending.state === now) continue;
@@ -72,6 +105,8 @@ export class LinkWatch {
     for (const { timer } of this.#pending.values()) timer.cancel();
     this.#pending.clear();
     this.#states.clear();
+    this.#poll?.cancel();
+    this.#beat?.close();
   }
 
   #set(name: string, state: LinkState): void {
@@ -84,6 +119,21 @@ export class LinkWatch {
 function stateOf(link: Link | undefined): LinkState {
   if (link === undefined) return "missing";
   return link.up && link.running ? "up" : "down";
+}
+
+interface Polled {
+  readonly all: boolean;
+  /** Undefined: whichever works. */
+  readonly methods: ReadonlyMap<string, LinkBeatMethod | undefined>;
+}
+
+function polledOf({ globals, instances, linkbeat_interfaces }: Config): Polled {
+  const methods = new Map<string, LinkBeatMethod | undefined>();
+  for (const { linkbeat_use_polling, interface: name } of instances) {
+    if (linkbeat_use_polling && name !== undefined) methods.set(name, undefined);
+  }
+  for (const { interface: name, type } of linkbeat_interfaces) methods.set(name, type);
+  return { all: globals.linkbeat_use_polling, methods };
 }
 
 function byName(delays: readonly InterfaceDelay[]): ReadonlyMap<string, InterfaceDelay> {

@@ -1,5 +1,12 @@
 import { type Clock, ip, type Micros, micros, type Timer, TimerQueue } from "@ha/base";
-import type { Announcer, Link, NetworkState, VrrpSocket, VrrpTransport } from "@ha/linux";
+import {
+  type Announcer,
+  type Link,
+  type NetworkState,
+  openLinkBeat,
+  type VrrpSocket,
+  type VrrpTransport,
+} from "@ha/linux";
 import type { Config, Instance } from "../core/config/model.ts";
 import { Announcements } from "./announcements.ts";
 import { Dispatch } from "./dispatch.ts";
@@ -66,7 +73,7 @@ class Rehearsal {
     const log = new Log([], true);
     const network = nowhere(options.network, instance);
     this.#limiter = new LogLimiter(clock, () => undefined);
-    this.#links = new LinkWatch(network, clock, [], () => undefined);
+    this.#links = new LinkWatch(network, clock, [], () => undefined, openLinkBeat);
     this.#holders = new HolderWatch({
       clock,
       network,
@@ -109,6 +116,7 @@ class Rehearsal {
       isVirtual: () => false,
       trackersOf: () => [],
       witness: () => undefined,
+      lostGroup: () => undefined,
       inMaintenance: () => false,
       onPacket: () => undefined,
       onFarewell: () => undefined,

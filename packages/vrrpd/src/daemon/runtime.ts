@@ -16,6 +16,7 @@ import type {
   AnnouncerOptions,
   EchoListener,
   EchoListenerOptions,
+  LinkBeat,
   NetworkEvent,
   NetworkState,
   VrrpTransport,
@@ -54,6 +55,7 @@ export interface RuntimeOptions {
   readonly transport: VrrpTransport;
   readonly openAnnouncer: (options: AnnouncerOptions) => Announcer;
   readonly openEchoListener: (options: EchoListenerOptions) => EchoListener;
+  readonly openLinkBeat: () => LinkBeat;
   readonly digests: Digests;
   readonly notify: NotifyContext;
   /** Verdicts of scripts that a predecessor left. */
@@ -120,13 +122,20 @@ export class Runtime {
     const { clock, log, network, transport } = options;
     const { globals } = config;
     this.#limiter = new LogLimiter(clock, (message) => log.notice(message));
-    this.links = new LinkWatch(network, clock, config.interface_up_down_delays, (name, state) => {
-      const text =
-        state === "missing" ? `Interface ${name} deleted` : `Netlink reports ${name} ${state}`;
-      log.info(text);
-      options.hooks.onKernel("link", text);
-      this.#changed();
-    });
+    this.links = new LinkWatch(
+      network,
+      clock,
+      config.interface_up_down_delays,
+      (name, state) => {
+        const text =
+          state === "missing" ? `Interface ${name} deleted` : `Netlink reports ${name} ${state}`;
+        log.info(text);
+        options.hooks.onKernel("link", text);
+        this.#changed();
+      },
+      options.openLinkBeat,
+    );
+    this.links.setPolled(config);
     this.dispatch = new Dispatch({
       transport,
       openEchoListener: globals.vrrp_replay_answer ? options.openEchoListener : undefined,
@@ -139,7 +148,7 @@ export class Runtime {
     this.announcements = new Announcements(clock, spacingOf(config), (announcement) =>
       this.#holders.send(announcement),
     );
-    this.#statics = new StaticEntries(network, log);
+    this.#statics = new StaticEntries({ network, clock, log, onChange: () => this.#changed() });
     this.#virtualLinks = new VirtualLinks(network, log);
     this.#firewall = new InstanceFirewall(network, log);
     this.#extra = new ExtraAnnouncements(clock);
@@ -177,6 +186,7 @@ export class Runtime {
       },
       onHeld: (instance, held) => this.#onHeld(instance, held),
       inMaintenance: options.hooks.inMaintenance,
+      lostGroup: (instance) => this.#statics.lostGroup(instance),
       onPacket: options.hooks.onPacket,
       beforeTimer: options.hooks.beforeTimer,
       onSend: options.hooks.onSend,
@@ -235,6 +245,7 @@ export class Runtime {
     this.#config = config;
     this.#virtual = virtualAddresses(config);
     this.links.setDelays(config.interface_up_down_delays);
+    this.links.setPolled(config);
     this.announcements.spacing = spacingOf(config);
     this.#statics.apply(config);
     await this.#virtualLinks.ensure(config);

@@ -107,7 +107,12 @@ export class Switchover {
     }
     if (state.master !== undefined && (await invite(state.master))) {
       this.#end(instance);
-      return this.#outcome(instance, "taken-back", "is master: the other has drained and left", now);
+      return this.#outcome(
+        instance,
+        "taken-back",
+        "is master: the other has drained and left",
+        now,
+      );
     }
     const needed = downTime(router, standing.priority, state.masterInterval);
     const limit = timeout === 0 ? micros(2 * needed + router.preemptDelay + seconds(1)) : timeout;

@@ -4,6 +4,7 @@ import {
   openProcessEvents,
   type ProcessEvent,
   type ProcessEvents,
+  type ProcessEventsOptions,
   type ProcessInfo,
   readProcess,
 } from "@ha/linux";
@@ -37,13 +38,19 @@ export function matchesProcess(config: TrackProcess, info: ProcessInfo): boolean
   }
 }
 
+/** `process_monitor_rcv_bufs` and `process_monitor_rcv_bufs_force`. */
+export type ProcessEventBuffer = Pick<
+  ProcessEventsOptions,
+  "receiveBufferBytes" | "forceReceiveBuffer"
+>;
+
 /** Counts the processes of every `vrrp_track_process`, by the kernel's events. */
 export class ProcessTrackers {
   readonly #entries: Entry[];
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onChange: () => void;
-  readonly #bufferBytes: number | undefined;
+  readonly #buffer: ProcessEventBuffer;
   #events: ProcessEvents | undefined;
   #scan: Timer | undefined;
   #stopped = false;
@@ -57,7 +64,7 @@ export class ProcessTrackers {
     clock: Clock,
     log: Log,
     onChange: () => void,
-    bufferBytes: number | undefined,
+    buffer: ProcessEventBuffer,
     before?: ProcessTrackers,
   ) {
     this.#entries = configs.map((config) => ({
@@ -70,7 +77,7 @@ export class ProcessTrackers {
     this.#clock = clock;
     this.#log = log;
     this.#onChange = onChange;
-    this.#bufferBytes = bufferBytes;
+    this.#buffer = buffer;
   }
 
   /** Resolves when the processes that are there have been counted. */
@@ -78,7 +85,7 @@ export class ProcessTrackers {
     const events = await openProcessEvents({
       onEvent: (event) => this.#event(event),
       onError: (error) => this.#log.warning(`process events: ${error.message}`),
-      ...(this.#bufferBytes === undefined ? {} : { receiveBufferBytes: this.#bufferBytes }),
+      ...this.#buffer,
     });
     if (this.#stopped) {
       events.close();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { seededRandom } from "@ha/base";
-import type { NetworkState } from "@ha/linux";
+import { type NetworkState, openLinkBeat } from "@ha/linux";
 import { loadConfig } from "../core/config/load.ts";
 import { memoryHost } from "../core/config/memory-host.ts";
 import type { Config } from "../core/config/model.ts";
@@ -70,7 +70,7 @@ function trackersOf(config: Config, onChange: () => void, before?: Trackers): Tr
     random: seededRandom(1),
     log: new Log([], false),
     network,
-    links: new LinkWatch(network, clock, [], () => {}),
+    links: new LinkWatch(network, clock, [], () => {}, openLinkBeat),
     onChange,
     inherited: {},
     proxyState: () => "down" as const,

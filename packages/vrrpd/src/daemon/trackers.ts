@@ -83,7 +83,10 @@ export class Trackers {
     }
     const processes = config.track_processes.filter(({ name }) => used.processes.has(name));
     if (processes.length > 0) {
-      const buffer = globals.process_monitor_rcv_bufs;
+      const size = globals.process_monitor_rcv_bufs;
+      const force = globals.process_monitor_rcv_bufs_force;
+      const buffer =
+        size === undefined ? {} : { receiveBufferBytes: size, forceReceiveBuffer: force };
       const old = before === undefined ? undefined : before.#takeProcesses(processes);
       if (old !== undefined) {
         this.#processes = old;

@@ -1,3 +1,4 @@
+import type { Prefix } from "@ha/base";
 import type { NetlinkRequest, NetworkState } from "@ha/linux";
 import {
   type AppliedSysctls,
@@ -10,7 +11,7 @@ import {
   unblockEgress,
   vmacSysctls,
 } from "@ha/linux";
-import type { Config, Instance } from "../core/config/model.ts";
+import type { Config, Instance, Ipvlan } from "../core/config/model.ts";
 import type { Log } from "./log.ts";
 
 /** The macvlans of `use_vmac` and the devices of `use_ipvlan`: made at start, removed at the end. */
@@ -34,10 +35,10 @@ export class VirtualLinks {
       this.#sysctls.set(LOCAL_IGMP, applied);
       for (const problem of applied.errors) this.#log.warning(problem.message);
     }
-    const wanted = new Set(config.instances.map(nameOf).filter((name) => name !== undefined));
+    const wanted = new Set(config.instances.flatMap((instance) => virtualLinkNames(instance)));
     for (const name of [...this.#made]) if (!wanted.has(name)) await this.#remove(name);
     for (const instance of config.instances) {
-      await this.#make(instance);
+      for (const link of linksOf(instance)) await this.#make(instance, link);
       this.#set(instance);
     }
   }
@@ -52,13 +53,15 @@ export class VirtualLinks {
 
   /** Kernel settings, put back at the end. */
   #set(instance: Instance): void {
-    const { use_vmac, interface: parent, promote_secondaries } = instance;
-    if (parent === undefined || this.#sysctls.has(instance.name)) return;
+    const { interface: parent, promote_secondaries } = instance;
+    if (this.#sysctls.has(instance.name)) return;
     const changes = [
-      ...(use_vmac === undefined || this.#network.linkByName(use_vmac.name) === undefined
-        ? []
-        : vmacSysctls({ vmac: use_vmac.name, parent })),
-      ...(promote_secondaries ? [promoteSecondaries(parent)] : []),
+      ...linksOf(instance).flatMap(({ kind, name, parent: below }) =>
+        kind === "ipvlan" || this.#network.linkByName(name) === undefined
+          ? []
+          : vmacSysctls({ vmac: name, parent: below }),
+      ),
+      ...(promote_secondaries && parent !== undefined ? [promoteSecondaries(parent)] : []),
     ];
     if (changes.length === 0) return;
     const applied = applySysctls(changes);
@@ -68,36 +71,24 @@ export class VirtualLinks {
     }
   }
 
-  async #make(instance: Instance): Promise<void> {
-    const name = nameOf(instance);
-    if (name === undefined || instance.interface === undefined) return;
-    const lower = this.#network.linkByName(instance.interface);
+  async #make(instance: Instance, wanted: WantedLink): Promise<void> {
+    const { kind, name, parent, group } = wanted;
+    const lower = this.#network.linkByName(parent);
     if (lower === undefined) return;
-    const { use_vmac, use_ipvlan } = instance;
     this.#network.drain();
     let link = this.#network.linkByName(name);
     if (link === undefined) {
-      const request =
-        use_vmac !== undefined
-          ? addVirtualLink({
-              kind: "macvlan",
-              name,
-              lowerIndex: lower.index,
-              mac: use_vmac.mac,
-              ...(use_vmac.group === undefined ? {} : { group: use_vmac.group }),
-            })
-          : addVirtualLink({
-              kind: "ipvlan",
-              name,
-              lowerIndex: lower.index,
-              ...(use_ipvlan === undefined ? {} : { flags: use_ipvlan.mode }),
-              ...(use_ipvlan?.group === undefined ? {} : { group: use_ipvlan.group }),
-            });
+      const common = { name, lowerIndex: lower.index, ...(group === undefined ? {} : { group }) };
+      const request = addVirtualLink(
+        kind === "macvlan"
+          ? { kind, mac: wanted.mac, ...common }
+          : { kind, flags: wanted.mode, ...common },
+      );
       if (!(await this.#perform(instance, request))) return;
       this.#network.drain();
       link = this.#network.linkByName(name);
-      const kind = use_vmac === undefined ? "IPVLAN" : "VMAC";
-      this.#log.info(`(${instance.name}): Success creating ${kind} interface ${name}`);
+      const what = kind === "macvlan" ? "VMAC" : "IPVLAN";
+      this.#log.info(`(${instance.name}): Success creating ${what} interface ${name}`);
     }
     // A daemon that died as it gave the address away may have left it silent.
     if (!this.#made.has(name)) unblockEgress(name);
@@ -105,8 +96,8 @@ export class VirtualLinks {
     if (link === undefined) return;
     await this.#perform(instance, setLinkUp(link));
     // An ipvlan of IPv4 speaks from an address of its own.
-    if (use_ipvlan?.address !== undefined) {
-      const spec = { ifindex: link.index, prefix: use_ipvlan.address };
+    if (kind === "ipvlan" && wanted.address !== undefined) {
+      const spec = { ifindex: link.index, prefix: wanted.address };
       await this.#perform(instance, addAddress(spec));
     }
     this.#network.drain();
@@ -132,6 +123,43 @@ export class VirtualLinks {
 /** `disable_local_igmp`, among the settings by instance; no instance has an empty name. */
 const LOCAL_IGMP = "";
 
-function nameOf({ use_vmac, use_ipvlan }: Instance): string | undefined {
-  return use_vmac?.name ?? use_ipvlan?.name;
+/** A device over another one, of an instance or of some of its addresses. */
+type WantedLink = {
+  readonly name: string;
+  readonly parent: string;
+  readonly group?: number | undefined;
+} & (
+  | { readonly kind: "macvlan"; readonly mac: Uint8Array }
+  | {
+      readonly kind: "ipvlan";
+      readonly mode: Ipvlan["mode"];
+      readonly address: Prefix | undefined;
+    }
+);
+
+function linksOf(instance: Instance): readonly WantedLink[] {
+  const { use_vmac, use_ipvlan, interface: parent } = instance;
+  const links: WantedLink[] = [];
+  if (use_vmac !== undefined && parent !== undefined) {
+    const { name, mac, group } = use_vmac;
+    links.push({ kind: "macvlan", name, parent, mac, group });
+  } else if (use_ipvlan !== undefined && parent !== undefined) {
+    const { name, mode, address, group } = use_ipvlan;
+    links.push({ kind: "ipvlan", name, parent, mode, address, group });
+  }
+  for (const { vmac } of [...instance.virtual_ipaddress, ...instance.virtual_ipaddress_excluded]) {
+    if (vmac === undefined || links.some(({ name }) => name === vmac.name)) continue;
+    links.push({ kind: "macvlan", ...vmac });
+  }
+  return links;
+}
+
+/** The devices that are made for this instance: its own first. */
+export function virtualLinkNames(instance: Instance): readonly string[] {
+  return linksOf(instance).map(({ name }) => name);
+}
+
+/** Those with the virtual router's hardware address. */
+export function vmacNames(instance: Instance): readonly string[] {
+  return linksOf(instance).flatMap(({ kind, name }) => (kind === "macvlan" ? [name] : []));
 }

@@ -62,10 +62,6 @@ export function readAddressLine(
     diagnostics.error("config/unknown-word", at, `'${text}' is not a word of an address line`);
   }
 
-  for (const word of ["use_vmac", "track_group"] as const) {
-    if (read[word] === undefined) continue;
-    diagnostics.warning("config/not-supported", first.at, `${word} of an address is not supported`);
-  }
   if (read.peer !== undefined && slash !== -1) {
     diagnostics.warning(
       "config/corrected",

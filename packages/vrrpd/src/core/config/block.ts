@@ -1,6 +1,6 @@
 import type { Diagnostics, Position, Statement, Token } from "@ha/base";
 import { type Entry, lookUp, type Table } from "./entry.ts";
-import { unsupported } from "./unsupported.ts";
+import { withoutEffect } from "./unsupported.ts";
 
 type ValueOf<E> = E extends Entry<infer T> ? T : never;
 
@@ -141,7 +141,8 @@ function shown(known: Entry, value: unknown): string {
 }
 
 function tellStatus(head: Token, known: Entry, diagnostics: Diagnostics): void {
-  switch (unsupported.has(head.text) ? "not supported" : known.status) {
+  const why = withoutEffect.get(head.text);
+  switch (why === undefined ? known.status : "no effect") {
     case undefined:
       return;
     case "deprecated":
@@ -168,7 +169,7 @@ function tellStatus(head: Token, known: Entry, diagnostics: Diagnostics): void {
         "config/no-effect",
         head.at,
         `${head.text} has no effect in vrrpd`,
-        known.doc,
+        why ?? known.doc,
       );
   }
 }

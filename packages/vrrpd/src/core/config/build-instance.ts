@@ -8,6 +8,7 @@ import {
   seconds,
 } from "@ha/base";
 import { readAddressLine } from "./address-line.ts";
+import { AddressVmacs } from "./address-vmacs.ts";
 import { authenticationTable } from "./authentication-table.ts";
 import { type Block, readBlock } from "./block.ts";
 import { type BuildContext, lineContext, needInterface } from "./build-context.ts";
@@ -176,7 +177,12 @@ export function buildInstance(
     witness: block.get("witness") ?? globals.vrrp_witness,
   };
   runChecks({ draft, block, global, context, end: statement.end });
-  return draft;
+  const vmacs = new AddressVmacs(draft, context);
+  return {
+    ...draft,
+    virtual_ipaddress: vmacs.assign(draft.virtual_ipaddress),
+    virtual_ipaddress_excluded: vmacs.assign(draft.virtual_ipaddress_excluded),
+  };
 }
 
 function runChecks(parts: Omit<InstanceCheck, "adjust" | "refuse">): void {
@@ -443,7 +449,9 @@ function vmacOf(
   }
   const { mac, ...rest } = written;
   const kept = own || mac === undefined ? rest : { ...rest, mac };
-  return { use_vmac: finishVmac(kept, context.globals.vmac_prefix, { family, vrid }) };
+  const vmac = finishVmac(kept, context.globals.vmac_prefix, { family, vrid });
+  context.vmacNames.set(vmac.name, block.name);
+  return { use_vmac: vmac };
 }
 
 function readIpvlanOf(

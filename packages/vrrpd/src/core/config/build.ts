@@ -23,6 +23,7 @@ import type {
   BfdInstance,
   Config,
   GarpGroup,
+  Globals,
   Instance,
   InterfaceDelay,
   LinkbeatInterface,
@@ -35,6 +36,7 @@ import type {
   VirtualRule,
 } from "./model.ts";
 import type { ProxyProgram } from "./proxy-model.ts";
+import { IPROUTE_ETC, IPROUTE_USR, routingNumbers } from "./routing-names.ts";
 import { RulePriorities } from "./rule-line.ts";
 
 /**
@@ -48,7 +50,7 @@ export function buildConfig(
   readBlock(topTable, top, diagnostics);
   const { globals, block: global, scriptUserBroken } = buildGlobals(top, { host, diagnostics });
   const context: BuildContext = {
-    host,
+    host: withIproute(host, globals),
     diagnostics,
     globals,
     scriptUserBroken,
@@ -60,6 +62,16 @@ export function buildConfig(
   const config = builder.finish(withScripts(global, context));
   tellSecurity(context);
   return config;
+}
+
+/** `iproute_usr_dir`, `iproute_etc_dir`. */
+function withIproute(host: ConfigHost, { iproute_usr_dir, iproute_etc_dir }: Globals): ConfigHost {
+  if (iproute_usr_dir === undefined && iproute_etc_dir === undefined) return host;
+  const usr = iproute_usr_dir === undefined ? IPROUTE_USR : [iproute_usr_dir];
+  return {
+    ...host,
+    routingNumber: routingNumbers(host.readFile, [...usr, iproute_etc_dir ?? IPROUTE_ETC]),
+  };
 }
 
 class Builder {

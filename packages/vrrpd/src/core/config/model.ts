@@ -206,6 +206,7 @@ export interface Instance {
   readonly state: "MASTER" | "BACKUP";
   /** Absent only for unicast with a source address. */
   readonly interface?: string;
+  /** The VRF that a unicast instance without interface speaks in. */
   readonly vrf?: string;
   /** 1–255. */
   readonly virtual_router_id: number;
@@ -324,6 +325,15 @@ export interface Vmac {
   readonly group?: number;
 }
 
+/** A macvlan for addresses that are not on the instance's interface, or not of its family. */
+export interface AddressVmac {
+  readonly name: string;
+  /** The device below. */
+  readonly parent: string;
+  /** 00:00:5e:00:01:VRID, 02 in place of 01 for IPv6. */
+  readonly mac: Uint8Array;
+}
+
 export interface Ipvlan {
   readonly name: string;
   readonly address?: Prefix;
@@ -350,6 +360,8 @@ export interface VirtualAddress {
   readonly autojoin: boolean;
   readonly no_track: boolean;
   readonly use_vmac: boolean;
+  /** The macvlan that it goes on, in the place of `dev`: `use_vmac` of the line, or `use_vmac_addr`. */
+  readonly vmac?: AddressVmac;
   /** Seconds; undefined is for ever; 0 is deprecated (default of IPv6 /128). */
   readonly preferred_lft?: number;
   readonly track_group?: string;
@@ -365,11 +377,18 @@ export interface RouteHop {
   readonly realms?: number;
   readonly encap?: RouteEncap;
 }
-export interface RouteEncap {
-  readonly type: "mpls" | "ip" | "ip6" | "ila";
-  /** The words after the type, `id 5 dst 10.0.0.1` as pairs. */
-  readonly options: Readonly<Record<string, string>>;
-}
+export type RouteEncap =
+  | {
+      readonly type: "ip" | "ip6";
+      readonly id?: bigint;
+      readonly destination?: IpAddress;
+      readonly source?: IpAddress;
+      readonly ttl?: number;
+      readonly tos?: number;
+      readonly flags?: number;
+    }
+  | { readonly type: "mpls"; readonly labels: readonly number[] }
+  | { readonly type: "ila"; readonly locator: bigint };
 
 /** One line of `virtual_routes` or `static_routes`: `ip route add`. */
 export interface VirtualRoute {

@@ -2,7 +2,7 @@ import { formatAddress, type IpAddress } from "@ha/base";
 import { type Entry, lookUp, type Table } from "./entry.ts";
 import { globalTable } from "./global-table.ts";
 import { topTable } from "./group-tables.ts";
-import { unsupported } from "./unsupported.ts";
+import { withoutEffect } from "./unsupported.ts";
 
 /** The reference page of all keywords, in Markdown, from the tables: `docs/keepalived-conf.md`. */
 export function referencePage(): string {
@@ -72,7 +72,7 @@ function tableText(table: Table): string {
 
 function meaning(known: Entry): string {
   const [keyword = ""] = known.syntax.split(" ");
-  const status = unsupported.has(keyword) ? "not supported" : known.status;
+  const status = withoutEffect.has(keyword) ? "no effect" : known.status;
   const marks = [
     known.ours === true ? "**vrrpd**" : undefined,
     status === undefined ? undefined : `**${status}**`,

@@ -7,6 +7,7 @@ import {
   type Token,
 } from "@ha/base";
 import { type LineContext, parseScope } from "./address-line.ts";
+import { ENCAP_WORDS, readIlaEncap, readIpEncap, readMplsEncap } from "./encap.ts";
 import type { RouteEncap, RouteHop, VirtualRoute } from "./model.ts";
 import {
   Dropped,
@@ -32,12 +33,11 @@ export function readRouteLine(
   const { diagnostics } = context;
   try {
     const route = new RouteReader(line, context).read();
-    if ([route.hop, ...route.nexthops].every(({ encap }) => encap === undefined)) return route;
-    // Without its encapsulation the route would lead elsewhere.
+    if (route.type !== "nat") return route;
     diagnostics.warning(
       "config/not-supported",
       line[0].at,
-      "encap is not supported; the route is ignored",
+      "routes of type nat are not supported, by Linux since 2.6; the route is ignored",
     );
     return undefined;
   } catch (error) {
@@ -397,22 +397,26 @@ class RouteReader {
 
   #encap(word: Token): RouteEncap {
     const type = this.#value(word);
+    const read = this.#encapOf(type);
+    if (typeof read === "string") throw new Dropped(read, type.at);
+    return read;
+  }
+
+  #encapOf(type: Token): RouteEncap | string {
     switch (type.text) {
       case "mpls":
+        return readMplsEncap(this.#value(type).text);
       case "ila":
-        return { type: type.text, options: { [type.text]: this.#value(type).text } };
+        return readIlaEncap(this.#value(type).text);
       case "ip":
       case "ip6": {
-        const options: Record<string, string> = {};
+        const options = new Map<string, string>();
         for (let next = this.#words.peek; next !== undefined; next = this.#words.peek) {
-          if (!ENCAP.has(next.text)) break;
+          if (!ENCAP_WORDS.has(next.text)) break;
           this.#words.take();
-          options[next.text] = this.#value(next).text;
+          options.set(next.text, this.#value(next).text);
         }
-        if (options["id"] === undefined && options["dst"] === undefined) {
-          throw new Dropped(`encap ${type.text} needs id or dst`, type.at);
-        }
-        return { type: type.text, options };
+        return readIpEncap(type.text, options);
       }
       default:
         throw new Dropped(
@@ -507,7 +511,6 @@ const METRICS = new Set([
 ]);
 const TIMES = new Set(["rtt", "rttvar", "rto_min"]);
 const SWITCHES = new Set(["quickack", "fastopen_no_cookie"]);
-const ENCAP = new Set(["id", "dst", "src", "tos", "ttl", "tc", "hoplimit", "flags"]);
 
 function decimal(text: string, max: number): number | undefined {
   const value = parseInteger(text);

@@ -1,29 +1,22 @@
 /**
- * Keywords that are read and checked but do nothing yet, by name. Each one is warned about where it is written, which
- * leaves the exit code of `-t` alone. A keyword leaves this list with the change that makes it work.
+ * Keywords of keepalived that can do nothing here, by name, and why. Each one is warned about where it is written, which
+ * leaves the exit code of `-t` alone.
  */
-export const unsupported: ReadonlySet<string> = new Set<string>([
-  // BFD runs in the VRRP process, whose keywords hold for it.
-  "bfd_priority",
-  "bfd_rt_priority",
-  "bfd_cpu_affinity",
-  "bfd_no_swap",
-  "bfd_rlimit_rttime",
-  "bfd_process_name",
-  // Carrier is told by netlink alone.
-  "linkbeat_interfaces",
-  // Lost static entries are put back at once, so that no instance has to mind them.
-  "track_group",
-  "nftables_ifindex",
-  "use_vmac_addr",
-  "vmac_addr_prefix",
-  "vrf",
-  "config_save_dir",
-  "tmp_config_directory",
-  "iproute_usr_dir",
-  "iproute_etc_dir",
-  "vrrp_netlink_cmd_rcv_bufs",
-  "vrrp_netlink_cmd_rcv_bufs_force",
-  "vrrp_netlink_monitor_rcv_bufs_force",
-  "process_monitor_rcv_bufs_force",
+export const withoutEffect: ReadonlyMap<string, string> = new Map([
+  ...[
+    "bfd_priority",
+    "bfd_rt_priority",
+    "bfd_cpu_affinity",
+    "bfd_no_swap",
+    "bfd_rlimit_rttime",
+    "bfd_process_name",
+  ].map((name): [string, string] => [
+    name,
+    `BFD runs in the VRRP process: write ${name.replace("bfd_", "vrrp_")}`,
+  ]),
+  ["tmp_config_directory", "it is for the copy that keepalived's processes share; vrrpd is one"],
+  [
+    "vrrp_netlink_cmd_rcv_bufs_force",
+    "requests are answered one by one and never fill that buffer",
+  ],
 ]);

@@ -159,7 +159,8 @@ export function finishVmac(
   };
 }
 
-function isTaken(name: string, { host }: BuildContext): boolean {
+/** An interface has the name that is no macvlan of a former run. */
+export function isTaken(name: string, { host }: BuildContext): boolean {
   if (!host.checksWorld) return false;
   const found = host.findInterface(name);
   return found !== undefined && found.virtualMac === false;
