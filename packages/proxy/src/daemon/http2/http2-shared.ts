@@ -1,4 +1,3 @@
-import { randomFillSync } from "node:crypto";
 import { ABUSES, type Abuse } from "../../core/http2/abuse.ts";
 import {
   DEFAULT_FRAME_SIZE,
@@ -150,9 +149,4 @@ function side(
     limits: { frameSize, blockSize: MAX_BLOCK, continuations: MAX_CONTINUATIONS },
     settings,
   };
-}
-
-/** A fresh value for `sec-websocket-key`. RFC 6455 §4.1. */
-export function webSocketKey(): Uint8Array {
-  return new TextEncoder().encode(randomFillSync(Buffer.alloc(16)).toString("base64"));
 }
