@@ -44,6 +44,8 @@ export async function runDrill(
 }
 
 const STEADY_LIMIT = seconds(15);
+/** What went wrong just after the end would have been missed. */
+const LINGER = milliseconds(300);
 const LOOK_EVERY = milliseconds(20);
 /** What does not come in time is waited for a while longer: how late it came says more than that it was late. */
 const LATE = seconds(3);
@@ -123,6 +125,7 @@ class DrillRunner {
       for (const name of [...this.#applied.keys()].reverse()) await this.#heal(name);
     }
     const lost = await this.#settle(after);
+    await driver.wait(LINGER);
     this.#history.push({ kind: "end", at: driver.now() });
     if (lost !== undefined) this.#history.push({ kind: "unsettled", at: driver.now(), what: lost });
     return undefined;

@@ -29,8 +29,12 @@ export function drawTimeline({ drill, programs, judgement, history }: DrillRun):
     );
     y += LANE;
   };
-  const bar = (spell: Spell, at: number, fill: string, title: string): string =>
-    `<rect x="${px(scale(spell.from))}" y="${at}" width="${px(Math.max(1, scale(spell.to) - scale(spell.from)))}" height="18" fill="${fill}"><title>${escapeText(title)}</title></rect>`;
+  const bar: Bar = (spell, at, fill, title) => {
+    const from = scale(micros(Math.max(spell.from, window.from)));
+    const width = Math.max(1, scale(micros(Math.min(spell.to, window.to))) - from);
+    if (spell.to <= window.from || spell.from >= window.to) return "";
+    return `<rect x="${px(from)}" y="${at}" width="${px(width)}" height="18" fill="${fill}"><title>${escapeText(title)}</title></rect>`;
+  };
   const spells = holderSpells(history, window);
   for (const host of hosts) {
     lane(`${host} holds the address`, (at) =>
@@ -50,7 +54,7 @@ export function drawTimeline({ drill, programs, judgement, history }: DrillRun):
     );
     lane("failed requests", (at) =>
       answers
-        .filter(({ failure }) => failure !== undefined)
+        .filter(({ failure, at: time }) => failure !== undefined && time >= window.from)
         .map(
           ({ at: time, failure = "" }) =>
             `<line x1="${px(scale(time))}" y1="${at}" x2="${px(scale(time))}" y2="${at + 18}" stroke="#c00"><title>${escapeText(failure)}</title></line>`,
@@ -132,15 +136,18 @@ function stateBars(
 /** From shortly before the first fault to the end: how the daemons started is no part of it. */
 function windowOf(history: readonly HistoryEvent[]): Spell {
   const end = eventsOf(history, "end")[0]?.at ?? history.at(-1)?.at ?? micros(1);
-  const first = eventsOf(history, "fault")[0]?.at ?? history[0]?.at ?? micros(0);
+  const first =
+    eventsOf(history, "fault")[0]?.at ?? micros(Math.max(end - BLIND, history[0]?.at ?? 0));
   return { from: micros(first - LEAD), to: end };
 }
 
 const LEAD = seconds(1);
+/** So much is shown of a drill that did not come to its first fault. */
+const BLIND = seconds(20);
 
 function tickTimes({ from, to }: Spell): Micros[] {
   const length = toSeconds(micros(to - from));
-  const step = [0.5, 1, 2, 5, 10, 20, 60].find((one) => length / one <= 12) ?? 300;
+  const step = [0.5, 1, 2, 5, 10, 20, 60].find((one) => length / one <= 12) ?? length / 12;
   const count = Math.floor(length / step);
   return Array.from({ length: count + 1 }, (_, i) => micros(from + seconds(i * step)));
 }

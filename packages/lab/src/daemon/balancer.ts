@@ -49,8 +49,8 @@ export class Balancer {
     await this.host.run("mkdir", ["-p", "/run/haproxy", "/run/lab"]);
     await this.host.run("ln", ["-sf", LBPROXY, "/run/lab/haproxy"]);
     this.host.writeFile(PROXY_CONFIG, haproxyConf(this.host.name, { inventory, user: undefined }));
-    if (!(plan.proxy === "supervised" && this.#kind === "vrrpd")) await this.startProxy();
-    await this.startDaemon();
+    const isSupervised = plan.proxy === "supervised" && this.#kind === "vrrpd";
+    await Promise.all([isSupervised ? undefined : this.startProxy(), this.startDaemon()]);
   }
 
   async startDaemon(): Promise<void> {

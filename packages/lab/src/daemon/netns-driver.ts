@@ -158,7 +158,7 @@ export class NetnsDriver implements Driver {
   async follow(report: (seen: Observation) => void): Promise<Running> {
     for (const seen of this.#log) report(seen);
     for (const host of balancerNames)
-      report({ kind: "holder", at: micros(0), host, held: this.#counts(host) });
+      report({ kind: "holder", at: this.now(), host, held: this.#counts(host) });
     this.#listener = report;
     return {
       stop: async () => {
