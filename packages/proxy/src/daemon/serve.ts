@@ -13,6 +13,7 @@ import type { BoundSocket } from "./bind-sockets.ts";
 import { type Checks, openChecks } from "./check/checks.ts";
 import type { CommandLine } from "./cli.ts";
 import { changeFolder, loadConfiguration, readSources, reportLoaded } from "./config-check.ts";
+import { createConfigHost } from "./config-host.ts";
 import { bytesOf, configText } from "./config-text.ts";
 import { handleEnding } from "./ending.ts";
 import { retryWhileOldLeave, signalOld, takeOverSockets } from "./handover.ts";
@@ -31,6 +32,7 @@ import { openRuntimeApi } from "./stats/open-runtime-api.ts";
 import { descriptorLimit, type ProcessFacts, type StatsShare } from "./stats/stats-view.ts";
 import { threadCount } from "./thread-count.ts";
 import { ThreadGroup } from "./thread-group.ts";
+import type { CertificateStore } from "./tls/certificate-store.ts";
 import { openTls } from "./tls/open-tls.ts";
 import { createWorker, type SharedLimits, statisticsBytes, type Worker } from "./worker.ts";
 
@@ -192,6 +194,7 @@ export interface ServingProcess {
   readonly threads: ThreadGroup;
   readonly checks: Checks;
   readonly share: StatsShare;
+  readonly certificates: CertificateStore;
 }
 
 async function startThreads(
@@ -214,12 +217,12 @@ async function startThreads(
     { length: count },
     () => new SharedArrayBuffer(statisticsBytes(config)),
   );
-  const tls = openTls(config);
+  const tls = openTls(config, createConfigHost());
   if (!tls.ok) {
     for (const message of tls.error) report.say("ALERT", `config : ${message}`);
     return undefined;
   }
-  const common = { executor, limits, tls: tls.value };
+  const common = { executor, limits, tls: tls.value.share };
   const worker = createWorker({
     ...common,
     config,
@@ -265,7 +268,8 @@ async function startThreads(
     },
   );
   const checks = openChecks(config, worker, threads, report);
-  return checks === undefined ? undefined : { worker, threads, checks, share };
+  const { store } = tls.value;
+  return checks === undefined ? undefined : { worker, threads, checks, share, certificates: store };
 }
 
 function processFacts(

@@ -55,7 +55,12 @@ export const bindTlsWords: readonly BindWord[] = [
       const path = baseFile(reading, reading.draft.global.crtBase, v, line.at);
       const found = checkCertificate(reading, v, path);
       if (!found.ok) return found.error;
-      b.settings.certificates.push({ text: v, path, at: line.at });
+      b.settings.certificates.push({
+        text: v,
+        path,
+        at: line.at,
+        order: b.settings.certificates.length + b.settings.certificateLists.length,
+      });
       b.settings.certificateCount += found.value;
       return undefined;
     },
@@ -68,7 +73,12 @@ export const bindTlsWords: readonly BindWord[] = [
       const path = baseFile(reading, reading.draft.global.crtBase, v, line.at);
       const found = checkCertificate(reading, v, path);
       if (!found.ok) return found.error;
-      b.settings.defaultCertificates.push({ text: v, path, at: line.at });
+      b.settings.defaultCertificates.push({
+        text: v,
+        path,
+        at: line.at,
+        order: b.settings.certificates.length + b.settings.certificateLists.length,
+      });
       b.settings.certificateCount += found.value;
       return undefined;
     },
@@ -81,7 +91,12 @@ export const bindTlsWords: readonly BindWord[] = [
       const path = baseFile(reading, undefined, v, line.at);
       const found = checkList(reading, path, line);
       if (!found.ok) return found.error;
-      b.settings.certificateLists.push({ text: v, path, at: line.at });
+      b.settings.certificateLists.push({
+        text: v,
+        path,
+        at: line.at,
+        order: b.settings.certificates.length + b.settings.certificateLists.length,
+      });
       b.settings.certificateCount += found.value;
       return undefined;
     },

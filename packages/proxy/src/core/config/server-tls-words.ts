@@ -121,7 +121,7 @@ export const serverTlsWords: readonly ServerWord[] = [
     "Our certificate towards it.",
     (w, v, { reading, line }) => {
       const path = baseFile(reading, reading.draft.global.crtBase, v, line.at);
-      tls(w, { certificate: { text: v, path, at: line.at } });
+      tls(w, { certificate: { text: v, path, at: line.at, order: 0 } });
       const found = checkCertificate(reading, v, path);
       return found.ok ? undefined : found.error;
     },

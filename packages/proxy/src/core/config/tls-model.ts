@@ -55,6 +55,8 @@ export interface CertificateUse {
   /** With the base folder in front. */
   readonly path: string;
   readonly at: Position;
+  /** Its place among all `crt` and `crt-list` of the line: the first one serves clients without a name. */
+  readonly order: number;
 }
 
 /** TLS towards a server: `server … ssl`. HAProxy configuration manual §5.2. */

@@ -99,7 +99,8 @@ const SUBJECT_ALT_NAME = "2.5.29.17";
 
 function alternativesOf(der: Uint8Array, rest: readonly DerElement[]): AlternativeName[] {
   const extensions = rest.find(({ tag }) => tag === EXTENSIONS);
-  const list = extensions === undefined ? undefined : readDer(der, extensions.start, extensions.end);
+  const list =
+    extensions === undefined ? undefined : readDer(der, extensions.start, extensions.end);
   for (const extension of (list === undefined ? undefined : derChildren(der, list)) ?? []) {
     const parts = derChildren(der, extension);
     const [id] = parts ?? [];
@@ -143,7 +144,8 @@ function keySizeOf(
 ): number {
   if (algorithm === "rsaEncryption" || algorithm === "RSASSA-PSS") {
     const sequence = readDer(bits, 0, bits.length);
-    const modulus = sequence === undefined ? undefined : readDer(bits, sequence.start, sequence.end);
+    const modulus =
+      sequence === undefined ? undefined : readDer(bits, sequence.start, sequence.end);
     if (modulus === undefined) return 0;
     let { start } = modulus;
     while (start < modulus.end && bits[start] === 0) start++;

@@ -80,11 +80,16 @@ export function certificatePaths(
   }
 }
 
+type Companion = ".key" | ".ocsp" | ".issuer" | ".sctl";
+/** Files that a `crt-store` names, in place of those beside the certificate. */
+export type NamedCompanions = Partial<Record<Companion, string>>;
+
 /** Reads one certificate and what stands beside it. Fails with HAProxy's words. */
 export function loadCertificate(
   host: ConfigHost,
   path: string,
   extra: ExtraFiles,
+  explicit: NamedCompanions = {},
 ): Result<LoadedCertificate, string> {
   const file = host.readFile(path);
   const unusable = `unable to load certificate from file '${path}'.`;
@@ -95,8 +100,11 @@ export function loadCertificate(
   if (certificate === undefined || facts === undefined) return fail(unusable);
   const chain = inFile.length > 0 ? inFile : chainOf(facts, extra.chains);
 
-  const beside = (extension: string) => companion(path, extension, extra);
-  const key = keyOf(host, path, blocks, beside(".key"), loads(extra, "key"));
+  const beside = (extension: Companion) => explicit[extension] ?? companion(path, extension, extra);
+  const wants = (extension: Companion) =>
+    explicit[extension] !== undefined || loads(extra, extension.slice(1));
+  const own = explicit[".key"] === undefined ? blocks : [];
+  const key = keyOf(host, path, own, beside(".key"), wants(".key"));
   if (!key.ok) return key;
   const wrong = host.checkKey(pemFile([certificate]), pemFile([key.value]));
   if (wrong === "certificate") return fail(unusable);
@@ -107,16 +115,16 @@ export function loadCertificate(
     return fail(`unable to load private key from file '${path}'.`);
   }
 
-  const sctl = loads(extra, "sctl") ? optional(host, beside(".sctl")) : undefined;
+  const sctl = wants(".sctl") ? optional(host, beside(".sctl")) : undefined;
   if (sctl !== undefined && !isTimestampList(sctl)) {
     return fail(` '${beside(".sctl")}' is present but cannot be read or parsed'.`);
   }
-  const response = loads(extra, "ocsp") ? optional(host, beside(".ocsp")) : undefined;
+  const response = wants(".ocsp") ? optional(host, beside(".ocsp")) : undefined;
   let issuer = chain.find((block) => isIssuer(block, facts));
   const warnings: string[] = [];
   let ocsp: Uint8Array | undefined;
   if (response !== undefined) {
-    if (issuer === undefined && loads(extra, "issuer")) {
+    if (issuer === undefined && wants(".issuer")) {
       const file = optional(host, beside(".issuer"));
       issuer = file === undefined ? undefined : pemBlocks(file).find(isCertificate);
     }
