@@ -436,6 +436,8 @@ int session_receive(struct session *session, size_t start, size_t end, size_t ou
     int size = SSL_read(session->ssl, engine->slab + out + used, (int)(room - used));
     if (size > 0) {
       used += (size_t)size;
+      /* Asking once more only to hear that there is nothing costs as much as a small record. */
+      if (session->in_left == 0 && !SSL_has_pending(session->ssl)) break;
       continue;
     }
     int why = SSL_get_error(session->ssl, size);
@@ -529,7 +531,6 @@ int session_seal(struct session *session, int parts, size_t out, size_t out_end)
   session->out_used = 0;
   struct pieces pieces = {engine, 0, parts, 0};
   size_t taken = 0;
-  ERR_clear_error();
   while (pieces.at < parts && session->out_left > RECORD_OVERHEAD + 512 && session->spill_at == session->spill_end) {
     size_t room = session->out_left - RECORD_OVERHEAD, size;
     if (room > RECORD_MOST) room = RECORD_MOST;

@@ -134,8 +134,9 @@ export class TlsSession {
   }
 
   /**
-   * Takes all ciphertext of a slab range, and puts plaintext in another (they must not overlap): `plain` says how many bytes. Bits `TLS_…`. With
-   * TLS_MORE_PLAIN the range was taken all the same; what is left comes with the next call, whose range is empty.
+   * Takes all ciphertext of a slab range, and puts plaintext in another (they must not overlap): `plain` says how many
+   * bytes. Bits `TLS_…`. After TLS_MORE_PLAIN the range must stay as it is: what is left of it comes with the next call,
+   * whose own range is empty.
    */
   receive(start: number, end: number, out: number, outEnd: number): number {
     if (this.#handle < 0) return TLS_FAILED;

@@ -253,6 +253,8 @@ export class Transaction {
   /** The address of the connection to the server, once there is one (`bc_src`, `bc_dst`). */
   readonly serverSource: Endpoint = createEndpoint();
   readonly serverDestination: Endpoint = createEndpoint();
+  /** TLS of the connection to the server; undefined in clear text, and before there is one. */
+  serverTls: TlsFacts | undefined = undefined;
 
   constructor(pool: BufferPool, maxFields: number) {
     this.bytes = pool.bytes;
@@ -299,6 +301,7 @@ export class Transaction {
     this.inspecting = false;
     this.lastRule = undefined;
     this.uniqueId = undefined;
+    this.serverTls = undefined;
     this.target.family = this.serverSource.family = this.serverDestination.family = 0;
     this.request.bodyStart = this.request.bodyEnd = 0;
     this.response.bodyStart = this.response.bodyEnd = 0;

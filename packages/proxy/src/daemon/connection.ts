@@ -19,6 +19,7 @@ import {
 } from "@ha/linux/ring";
 import type { TlsEngine, TlsSession } from "@ha/linux/tls";
 import { type ConnectionShared, MAX_PARTS } from "./connection-shared.ts";
+import type { SessionFacts } from "./tls/session-facts.ts";
 import { TlsLayer } from "./tls/tls-layer.ts";
 
 /** Who reads and writes a connection. All calls come from the ring's turn; a closed connection calls nobody. */
@@ -136,6 +137,11 @@ export class Connection implements RingOwner {
   /** What TLS knows of the connection; undefined in clear text. Readable until it is closed. */
   get tls(): TlsSession | undefined {
     return this.#tls?.session;
+  }
+
+  /** The same for rules and logs; good for longer. */
+  get tlsFacts(): SessionFacts | undefined {
+    return this.#tls?.facts;
   }
 
   /** Whether TLS has sent anything: the peer's first message was understood. */

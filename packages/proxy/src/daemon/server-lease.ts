@@ -144,8 +144,15 @@ export class ServerLease implements ServerWaiter, TimerOwner, ConnectionOwner {
     this.#give(CAUSE_SERVER_ABORT, PHASE_CONNECT);
   }
 
-  connected(_connection: Connection, result: number): void {
+  connected(connection: Connection, result: number): void {
     if (this.state !== LEASE_CONNECTING) return;
+    const { tlsFacts } = connection;
+    if (tlsFacts !== undefined) {
+      if (result === 0) this.#count(stat.STAT_TLS_SESSIONS);
+      // A peer that broke off, or was never there, is no failed handshake.
+      else if (tlsFacts.session.error !== 0) this.#count(stat.STAT_TLS_FAILED);
+      if (result === 0 && tlsFacts.session.isResumed) this.#count(stat.STAT_TLS_RESUMED);
+    }
     if (result < 0) {
       this.#failed(CAUSE_SERVER_ABORT);
       return;

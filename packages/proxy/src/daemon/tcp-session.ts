@@ -251,6 +251,7 @@ export class TcpSession implements ConnectionOwner, LeaseOwner, TimerOwner, Clie
   reused(): void {}
 
   leased(server: Connection): void {
+    this.transaction.serverTls = server.tlsFacts;
     this.transaction.times[TIME_CONNECTED] = this.#plane.now;
     this.#openTunnel(server);
   }

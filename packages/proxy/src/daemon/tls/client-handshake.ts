@@ -6,7 +6,6 @@ import type { Connection, ConnectionOwner } from "../connection.ts";
 import type { DataPlane } from "../data-plane.ts";
 import type { FrontendRuntime, ProxyRuntime } from "../proxy-runtime.ts";
 import type { TimerOwner } from "../timer-wheel.ts";
-import { SessionFacts } from "./session-facts.ts";
 
 /** What HAProxy writes of handshakes that came to nothing. Observed: haproxy 2.6.12. */
 export type HandshakeFailure =
@@ -73,17 +72,16 @@ export class ClientHandshake implements ConnectionOwner, TimerOwner {
 
   connected(connection: Connection, result: number): void {
     const plane = this.#plane;
-    const { tls } = connection;
-    if (result < 0 || tls === undefined) {
+    const facts = connection.tlsFacts;
+    if (result < 0 || facts === undefined) {
       this.#drop(this.#reason(result));
       return;
     }
     plane.wheel.destroy(this.#timer);
     const { statistics } = plane;
     const row = this.#frontend.frontendRow;
-    const facts = new SessionFacts(tls);
     statistics.add(row, stat.STAT_TLS_SESSIONS, 1);
-    if (facts.resumed) statistics.add(row, stat.STAT_TLS_RESUMED, 1);
+    if (facts.session.isResumed) statistics.add(row, stat.STAT_TLS_RESUMED, 1);
     this.#session.tls = facts;
     this.#host.begin(connection, this.#session, this.#acceptedAt);
   }
@@ -125,8 +123,7 @@ export class ClientHandshake implements ConnectionOwner, TimerOwner {
     const isNull = isTimeout || (!connection.hasTlsAnswered && connection.tls?.error === 0);
     if (!(front.dontLogNull && isNull)) {
       const transaction = plane.takeTransaction();
-      const { tls } = connection;
-      if (tls !== undefined) this.#session.tls = new SessionFacts(tls);
+      this.#session.tls = connection.tlsFacts;
       transaction.session = this.#session;
       transaction.frontend = this.#frontend.index;
       transaction.now = plane.now;

@@ -7,7 +7,7 @@ import type { TlsFacts } from "../../core/transaction.ts";
  */
 export class SessionFacts implements TlsFacts {
   readonly session: TlsSession;
-  readonly #known = new Map<string, unknown>();
+  #known: Map<string, unknown> | undefined = undefined;
 
   constructor(session: TlsSession) {
     this.session = session;
@@ -50,6 +50,7 @@ export class SessionFacts implements TlsFacts {
   }
 
   #keep<T>(name: string, read: () => T): T {
+    this.#known ??= new Map();
     if (!this.#known.has(name)) this.#known.set(name, read());
     return this.#known.get(name) as T;
   }

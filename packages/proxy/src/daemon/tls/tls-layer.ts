@@ -10,6 +10,7 @@ import {
   type TlsEngine,
   type TlsSession,
 } from "@ha/linux/tls";
+import { SessionFacts } from "./session-facts.ts";
 
 /** Bytes of records that are made before the kernel has taken the first. */
 const SEALED_MOST = 262_144;
@@ -20,6 +21,7 @@ const SEALED_MOST = 262_144;
  */
 export class TlsLayer {
   readonly session: TlsSession;
+  readonly facts: SessionFacts;
   /** The handshake is done. */
   isSecured = false;
   /** The peer sends no more, by its word. */
@@ -46,6 +48,7 @@ export class TlsLayer {
 
   constructor(session: TlsSession, engine: TlsEngine, slab: Slab) {
     this.session = session;
+    this.facts = new SessionFacts(session);
     this.#engine = engine;
     this.#slab = slab;
   }
