@@ -1,4 +1,5 @@
 import type { Transaction } from "../core/transaction.ts";
+import type { DataPlane } from "./data-plane.ts";
 import type { ExchangeClient } from "./exchange-client.ts";
 import type { ProxyRuntime } from "./proxy-runtime.ts";
 import type { TunnelSide } from "./tunnel.ts";
@@ -43,6 +44,8 @@ export interface ExchangeServer {
 
   /** The server ended before it answered anything, and had this request as its second or later one: it may not have seen it. */
   readonly isUnseen: boolean;
+  /** The server said that it did not look at the request: it may be sent again, whatever it asks for. Absent in HTTP/1. */
+  readonly isRefused?: boolean;
   /** The connection (HTTP/2: its stream) for a tunnel, which has it from now on. Undefined where that cannot be. */
   takeConnection(): TunnelSide | undefined;
   /** Breaks off: the connection is closed, or the stream reset. */
@@ -53,6 +56,7 @@ export interface ExchangeServer {
 
 /** An exchange, as its server sees it. All calls come from the ring's turn. */
 export interface ExchangeServerOwner {
+  readonly plane: DataPlane;
   readonly transaction: Transaction;
   readonly client: ExchangeClient | undefined;
   readonly backend: ProxyRuntime;

@@ -317,7 +317,9 @@ export class Exchange implements ExchangeServerOwner, LeaseOwner, RequestPathOwn
     }
     // Nobody has seen the request then: an idle connection may be closed just when it is taken.
     const { method } = this.transaction.request.head;
-    this.#serverFailed(SERVER_CLOSED, (this.#server?.isUnseen ?? false) && isIdempotent(method));
+    const server = this.#server;
+    const unseen = (server?.isUnseen ?? false) && isIdempotent(method);
+    this.#serverFailed(SERVER_CLOSED, unseen || server?.isRefused === true);
   }
 
   responseBroken(): void {

@@ -1,6 +1,7 @@
 import type { Connection } from "./connection.ts";
 import type { ExchangeServer, ExchangeServerOwner } from "./exchange-server.ts";
 import type { Http1Server } from "./http1-server.ts";
+import { Http2Server } from "./http2/http2-server.ts";
 import { closeServer, type ServerPool } from "./server-pool.ts";
 
 /**
@@ -14,7 +15,10 @@ export function takeServer(
   server: number,
   http1: Http1Server,
 ): ExchangeServer | undefined {
+  const shared = takeShared(owner, server);
+  if (shared !== undefined) return shared;
   const connection = takeIdle(owner, server, http1);
+  owner.transaction.serverTls = connection?.tlsFacts;
   return connection === undefined ? undefined : http1.use(connection, poolOf(owner, server));
 }
 
@@ -24,7 +28,34 @@ export function openServer(
   connection: Connection,
   http1: Http1Server,
 ): ExchangeServer {
-  return http1.use(connection, poolOf(owner, owner.transaction.server));
+  const { backend, transaction, plane } = owner;
+  const { server } = transaction;
+  const pool = poolOf(owner, server);
+  const protocol = backend.backend?.config.servers[server]?.protocol;
+  if (protocol !== "h2" && connection.tls?.alpn !== "h2") return http1.use(connection, pool);
+  const isPrivate = backend.backend?.reuse === "never";
+  owner.transaction.serverTls = connection.tlsFacts;
+  return new Http2Server(plane, connection, { backend, server, pool, isPrivate }).request(owner);
+}
+
+/**
+ * A stream of a connection that others use, too. Such a one has been used before unless it says otherwise, so that even
+ * first requests may have it; only idle ones are as those of HTTP/1.
+ */
+function takeShared(owner: ExchangeServerOwner, server: number): ExchangeServer | undefined {
+  const { backend, transaction } = owner;
+  const runtime = backend.backend;
+  const shared = runtime?.pools[server]?.shared;
+  if (runtime === undefined || shared === undefined || shared.length === 0) return undefined;
+  const name = runtime.tls[server]?.nameOf(transaction);
+  const isFirst = transaction.session.transactions <= 1;
+  for (const link of shared) {
+    if (!link.hasRoom || link.name !== name) continue;
+    if (isFirst && runtime.reuse !== "always" && !link.isProven) continue;
+    if (isFirst && runtime.reuse === "safe" && link.isIdle) continue;
+    return link.request(owner);
+  }
+  return undefined;
 }
 
 /**

@@ -1,4 +1,18 @@
 import type { Connection, ConnectionOwner } from "./connection.ts";
+import type { ExchangeServer, ExchangeServerOwner } from "./exchange-server.ts";
+
+/** A connection to a server on which requests go side by side. */
+export interface SharedServer {
+  /** The name that TLS asked for. */
+  readonly name: string | undefined;
+  /** Whether one more request may go this way now. */
+  readonly hasRoom: boolean;
+  readonly isIdle: boolean;
+  /** It answered a request already. */
+  readonly isProven: boolean;
+  request(owner: ExchangeServerOwner): ExchangeServer;
+  close(): void;
+}
 
 /**
  * Idle connections to one server, of one thread, the last used on top. A connection in here is open, has no
@@ -7,6 +21,8 @@ import type { Connection, ConnectionOwner } from "./connection.ts";
  * ones would else pile up with each.
  */
 export class ServerPool implements ConnectionOwner {
+  /** Connections that many exchanges share (HTTP/2), with and without requests under way. */
+  readonly shared: SharedServer[] = [];
   readonly #idle: Connection[] = [];
   #used = 0;
   /** Most in use at a time since the last purge, and what that makes of the estimate. */
@@ -99,6 +115,7 @@ export class ServerPool implements ConnectionOwner {
   /** Closes all: the server went away, or the thread ends. */
   clear(): void {
     for (const connection of this.#idle.splice(0)) closeServer(connection);
+    for (const connection of [...this.shared]) connection.close();
   }
 
   received(connection: Connection): void {

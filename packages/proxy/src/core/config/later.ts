@@ -9,13 +9,9 @@ const LATER: readonly {
   readonly feature: string;
   readonly uses: (proxy: ProxyDraft) => readonly Position[];
 }[] = [
-  {
-    feature: "HTTP/2 towards a server (proto h2)",
-    uses: ({ servers }) => servers.filter(({ protocol }) => protocol === "h2").map(({ at }) => at),
-  },
 ];
 
-const SECTIONS = ["resolvers", "peers", "mailers", "caches"] as const;
+const SECTIONS = ["peers", "mailers", "caches"] as const;
 
 /** Adds to `draft.later` what the finished configuration uses of it. */
 export function collectLater(draft: ConfigDraft): void {

@@ -190,12 +190,12 @@ export class ClientStream extends Http2Stream implements ExchangeClient, TimerOw
 
   respondBody(exchange: Exchange, buffer: number, start: number, end: number): void {
     exchange.transaction.bytesOut += end - start;
-    this.send(buffer, start, end);
+    this.sendData(buffer, start, end);
   }
 
   respondTrailers(lines: Uint8Array): void {
     // They stand in a buffer that the next body uses.
-    this.trailers = lines.slice();
+    this.outTrailers = lines.slice();
   }
 
   respondEnd(exchange: Exchange): void {
@@ -203,7 +203,7 @@ export class ClientStream extends Http2Stream implements ExchangeClient, TimerOw
     this.link.plane.giveExchange(exchange);
     this.waiting.clear();
     this.giveOwed();
-    this.finish();
+    this.endStream();
   }
 
   protected override sentEnd(): void {
@@ -253,6 +253,10 @@ export class ClientStream extends Http2Stream implements ExchangeClient, TimerOw
     this.unblocked();
     this.side = new StreamSide(this);
     return this.side;
+  }
+
+  override sideClosed(): void {
+    // `tunnelEnded` follows.
   }
 
   tunnelEnded(exchange: Exchange): void {

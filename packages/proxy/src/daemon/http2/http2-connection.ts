@@ -56,12 +56,13 @@ export abstract class Http2Connection<S extends Http2Stream>
   protected readonly side: Http2Side;
   protected readonly reader: event.FrameReader;
   protected readonly decoder: HpackDecoder;
-  protected readonly blocks: BlockWriter;
+  readonly blocks: BlockWriter;
   protected state = PREFACING;
   protected isFeeding = false;
   /** The highest stream that was opened. */
   protected lastStream = 0;
-  #hasSettings = false;
+  /** The peer's first SETTINGS came. */
+  protected hasSettings = false;
   #receiveWindow = DEFAULT_WINDOW;
   /** Bytes taken that the window was not opened for again yet; at first, what it is to be larger than by default. */
   #credit = CONNECTION_WINDOW - DEFAULT_WINDOW;
@@ -117,6 +118,11 @@ export abstract class Http2Connection<S extends Http2Stream>
 
   get frameSize(): number {
     return this.settings.frameSize;
+  }
+
+  /** The last stream of the peer's that we looked at, which GOAWAY tells. */
+  protected get lastTaken(): number {
+    return this.lastStream;
   }
 
   /** Bytes on their way to the peer, as one stream is told. */
@@ -211,7 +217,7 @@ export abstract class Http2Connection<S extends Http2Stream>
   /** What the reader found. */
   #take(buffer: number): void {
     const { reader } = this;
-    if (!this.#hasSettings && !this.#isFirstSettings()) return;
+    if (!this.hasSettings && !this.#isFirstSettings()) return;
     switch (reader.event) {
       case event.EVENT_DATA:
         this.#data(buffer);
@@ -257,7 +263,7 @@ export abstract class Http2Connection<S extends Http2Stream>
   #isFirstSettings(): boolean {
     const { reader } = this;
     if (reader.event === event.EVENT_SETTINGS && !reader.isAck) {
-      this.#hasSettings = true;
+      this.hasSettings = true;
       return true;
     }
     if (reader.event === event.EVENT_BROKEN && reader.type === FRAME_SETTINGS) this.#brokenFrame();
@@ -327,7 +333,7 @@ export abstract class Http2Connection<S extends Http2Stream>
       this.break(PROTOCOL_ERROR);
       return;
     }
-    if (stream !== undefined) {
+    if (stream !== undefined && !stream.outlives(code)) {
       this.remove(stream);
       this.streamLost(stream, code);
     }
@@ -522,7 +528,7 @@ export abstract class Http2Connection<S extends Http2Stream>
     if (this.state > LEAVING) return;
     this.count(stat.STAT_H2_CONNECTION_ERRORS);
     this.count(stat.STAT_H2_GOAWAY_SENT);
-    this.output.goAway(this.lastStream, code);
+    this.output.goAway(this.lastTaken, code);
     this.broke();
   }
 }

@@ -17,6 +17,7 @@ import { RequestHeadReader } from "../../core/http2/request-head.ts";
 import { writeSetting } from "../../core/http2/settings.ts";
 import type { Statistics } from "../../core/statistics.ts";
 import type { ClientStream } from "./client-stream.ts";
+import type { ServerStream } from "./server-stream.ts";
 
 /** HAProxy's default of `tune.h2.header-table-size`, and the protocol's. */
 const TABLE_SIZE = 4_096;
@@ -43,6 +44,8 @@ export class Http2Shared {
   server: Http2Side = side([[SETTING_ENABLE_PUSH, 0]], DEFAULT_WINDOW, STREAMS);
   /** Streams of clients that are not in use. */
   readonly streams: ClientStream[] = [];
+  /** The same towards servers. */
+  readonly serverStreams: ServerStream[] = [];
   /** Reports that were not written because there were too many. */
   suppressed = 0;
   #work: Uint8Array | undefined = undefined;

@@ -67,7 +67,7 @@ export abstract class Http2Stream {
   protected readonly queued: RangeQueue;
   protected isEnding = false;
   /** Fields to be sent after the body, as lines of HTTP/1. */
-  protected trailers: Uint8Array | undefined = undefined;
+  protected outTrailers: Uint8Array | undefined = undefined;
   /** Its last frame, to set END_STREAM on. */
   #frameAt = -1;
   #frameGeneration = -1;
@@ -82,6 +82,13 @@ export abstract class Http2Stream {
 
   /** There is room for more to send. */
   protected abstract roomAgain(): void;
+  /** The peer reset it: whether what came before still holds. */
+  outlives(_code: number): boolean {
+    return false;
+  }
+
+  /** The tunnel that had it is over. */
+  abstract sideClosed(): void;
   /** END_STREAM went out. */
   protected abstract sentEnd(): void;
   /** What is queued waits for the peer: its time runs. `begins` anew, after progress. */
@@ -95,7 +102,7 @@ export abstract class Http2Stream {
     this.isOpen = true;
     this.credit = this.owed = this.#taken = 0;
     this.isRemoteDone = this.isLocalDone = this.isEnding = false;
-    this.trailers = undefined;
+    this.outTrailers = undefined;
     this.#frameAt = this.#frameGeneration = -1;
   }
 
@@ -151,7 +158,7 @@ export abstract class Http2Stream {
   }
 
   /** Sends bytes as far as the windows let them, and keeps the rest. The reference passes. */
-  send(buffer: number, start: number, end: number): void {
+  sendData(buffer: number, start: number, end: number): void {
     const { link } = this;
     const { slab } = link.plane;
     let from = start;
@@ -230,17 +237,17 @@ export abstract class Http2Stream {
   }
 
   /** Nothing follows what was sent: END_STREAM goes out, after what is queued. */
-  finish(): void {
+  endStream(): void {
     if (this.isEnding || this.isLocalDone) return;
     this.isEnding = true;
     if (this.queued.isEmpty) this.#end();
   }
 
   #end(): void {
-    const { link, trailers } = this;
+    const { link, outTrailers: trailers } = this;
     const { output } = link;
     this.isLocalDone = true;
-    if (trailers !== undefined && link.writeTrailers(this, trailers)) this.trailers = undefined;
+    if (trailers !== undefined && link.writeTrailers(this, trailers)) this.outTrailers = undefined;
     else if (this.#frameAt >= 0 && this.#frameGeneration === output.generation) {
       output.endStreamAt(this.#frameAt);
     } else {

@@ -9,9 +9,11 @@ export interface TunnelStream {
   readonly queuedBytes: number;
   takeWaiting(): number;
   /** Sends bytes; the reference passes. */
-  send(buffer: number, start: number, end: number): void;
+  sendData(buffer: number, start: number, end: number): void;
   /** Nothing follows what was sent. */
-  finish(): void;
+  endStream(): void;
+  /** The tunnel that had it is over. */
+  sideClosed(): void;
 }
 
 const EPIPE = -32;
@@ -52,7 +54,7 @@ export class StreamSide implements TunnelSide {
 
   queue(buffer: number, start: number, end: number): void {
     this.bytesOut += end - start;
-    this.#stream.send(buffer, start, end);
+    this.#stream.sendData(buffer, start, end);
   }
 
   flush(): void {}
@@ -66,13 +68,14 @@ export class StreamSide implements TunnelSide {
   shutdown(): void {
     if (this.hasShutdown || this.#isClosed) return;
     this.hasShutdown = true;
-    this.#stream.finish();
+    this.#stream.endStream();
   }
 
-  /** The tunnel is over: what becomes of the stream is for its exchange to say. */
   close(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.owner = undefined;
+    this.#stream.sideClosed();
   }
 
   // ---- told by the stream ----
