@@ -1,7 +1,7 @@
 import { type Micros, micros, seconds, toMilliseconds } from "@ha/base";
 import { describeCondition } from "./condition.ts";
 import type { Check, Drill } from "./drill.ts";
-import { eventsOf, type HistoryEvent } from "./history.ts";
+import { eventsOf, type HistoryEvent, STOPPED } from "./history.ts";
 import type { Inventory } from "./inventory.ts";
 import { durationOf, type Limit, type PairTimes } from "./limit.ts";
 import type { ProgramCount, ProgramLimit } from "./limit-schema.ts";
@@ -188,7 +188,9 @@ function judgeTransitions(
   let count = 0;
   for (const event of eventsOf(evidence.history, "state")) {
     if (event.host !== host || event.at > window.to) continue;
-    if (event.at > window.from && event.state !== state) count++;
+    // That a daemon ended is no transition of it, nor is what it begins with.
+    const isChange = event.state !== STOPPED && state !== STOPPED && event.state !== state;
+    if (event.at > window.from && isChange) count++;
     state = event.state;
   }
   const values = countsOf(wanted, evidence.programs);

@@ -68,6 +68,8 @@ const pair = z.strictObject({
   weight: z.int().min(-253).max(253).default(60),
   /** vrrpd's `restart_before_failover` of a supervised proxy. */
   restart_before_failover: z.int().min(0).max(60).default(0),
+  /** Seconds until vrrpd starts a supervised proxy again that died. */
+  restart_delay: z.int().min(0).max(60).default(0),
   /** Both hosts start with this daemon, whatever the run's is. */
   daemon: daemonName.optional(),
 });

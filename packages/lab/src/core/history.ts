@@ -24,7 +24,7 @@ export type HistoryEvent =
   | AnswerEvent
   /** A host holds the virtual address from now on, or does not any more. */
   | { readonly kind: "holder"; readonly at: Micros; readonly host: string; readonly held: boolean }
-  /** A daemon said what it is now: MASTER, BACKUP, FAULT. */
+  /** A daemon said what it is now: MASTER, BACKUP, FAULT; or it has ended: `STOPPED`. */
   | { readonly kind: "state"; readonly at: Micros; readonly host: string; readonly state: string }
   | {
       readonly kind: "log";
@@ -56,6 +56,9 @@ export type Observation = Extract<
   HistoryEvent,
   { readonly kind: "answer" | "holder" | "state" | "log" | "stall" }
 >;
+
+/** The state of a host on which no daemon runs. */
+export const STOPPED = "STOPPED";
 
 /** `Entering MASTER STATE` of both daemons' logs. */
 export function stateInLog(text: string): string | undefined {

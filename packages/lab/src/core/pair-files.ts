@@ -46,6 +46,7 @@ export function keepalivedConf(
             ? ["    program haproxy", "    stats_socket /run/haproxy/admin.sock"]
             : ["    process_name haproxy"]),
           `    restart_before_failover ${plan.restart_before_failover}`,
+          `    restart_delay ${plan.restart_delay}`,
           "    down_without_servers none",
           "}",
         ]

@@ -84,7 +84,7 @@ export function answerRuns(answers: readonly AnswerEvent[]): readonly Run[] {
 }
 
 /** A host that answers for less than this between two turns of another did not take over: both answer at once. */
-export const FLIP = micros(500_000);
+export const FLIP = micros(250_000);
 
 /** The longest time in which two hosts answered by turns. */
 export function longestFlips(runs: readonly Run[]): Micros {

@@ -112,6 +112,7 @@ const STATES: Readonly<Record<string, string>> = {
   MASTER: "#3a9c5b",
   BACKUP: "#cfd8dc",
   FAULT: "#d9534f",
+  STOPPED: "#fff",
 };
 
 type Bar = (spell: Spell, at: number, fill: string, title: string) => string;

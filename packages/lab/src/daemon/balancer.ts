@@ -10,11 +10,12 @@ import {
   type Observation,
   type PairPlan,
   type Programs,
+  STOPPED,
   stateInLog,
 } from "../core/index.ts";
 import { lineReader } from "./line-reader.ts";
 import { CONFIG_PATH, Daemon, kill, nameOf, processesOf } from "./namespaces/daemon.ts";
-import { type Host, type HostProcess, programOf } from "./namespaces/host.ts";
+import type { Host, HostProcess } from "./namespaces/host.ts";
 import { now, until } from "./namespaces/wall-clock.ts";
 
 const LBPROXY = fileURLToPath(new URL("../../../proxy/bin/lbproxy.js", import.meta.url));
@@ -70,9 +71,12 @@ export class Balancer {
     const [command, ...args] =
       proxy === "haproxy" ? ["haproxy"] : [process.execPath, "/run/lab/haproxy"];
     const wrapper = this.host.spawn(command ?? "", [...args, "-W", "-f", PROXY_CONFIG]);
-    this.#follow(wrapper, proxy);
-    await programOf(wrapper);
+    let said = "";
+    this.#follow(wrapper, proxy, (text) => {
+      said += `\n${text}`;
+    });
     await until(`the proxy of ${this.host.name} to listen`, 10_000, async () => {
+      if (wrapper.exitCode !== null) throw new Error(`${proxy} ended:${said}`);
       const { stdout } = await this.host.run("ss", ["-Hltn", "sport = :80"]);
       return stdout !== "";
     });
@@ -89,6 +93,7 @@ export class Balancer {
 
   /** The same signal to all, each of them stopped before where it is SIGKILL, so that none sees another die. */
   signal(pids: readonly number[], name: NodeJS.Signals): Micros {
+    if (name === "SIGKILL") this.#awaitEnd();
     if (name === "SIGKILL" && pids.length > 1) for (const pid of pids) kill(pid, "SIGSTOP");
     const time = micros(now());
     for (const pid of pids) kill(pid, name);
@@ -97,7 +102,11 @@ export class Balancer {
 
   /** What its operator sends to the first process of a service. */
   signalService(what: "daemon" | "proxy", name: NodeJS.Signals): Micros {
-    if (what === "daemon") return micros(this.#running().signal(name));
+    if (what === "daemon") {
+      const time = micros(this.#running().signal(name));
+      if (name === "SIGTERM") this.#awaitEnd();
+      return time;
+    }
     const [first] = this.processes("proxy");
     if (first === undefined) throw new Error(`no proxy runs on ${this.host.name}`);
     return this.signal([first], name);
@@ -155,6 +164,16 @@ export class Balancer {
     return time;
   }
 
+  /** Tells when nothing of the daemon is left; when it is not going to end, it tells nothing. */
+  #awaitEnd(): void {
+    const daemon = this.#daemon;
+    void daemon?.waitForEnd(10_000).then(
+      () =>
+        this.#report({ kind: "state", at: micros(now()), host: this.host.name, state: STOPPED }),
+      () => {},
+    );
+  }
+
   #all(): number[] {
     return this.#daemon?.processes() ?? [];
   }
@@ -164,8 +183,11 @@ export class Balancer {
     return this.#daemon;
   }
 
-  #follow(wrapper: HostProcess, program: string): void {
-    const note = lineReader((text) => this.#note(program, text, micros(now())));
+  #follow(wrapper: HostProcess, program: string, also: (text: string) => void): void {
+    const note = lineReader((text) => {
+      also(text);
+      this.#note(program, text, micros(now()));
+    });
     wrapper.stdout.on("data", note);
     wrapper.stderr.on("data", note);
   }

@@ -14,6 +14,7 @@ import {
   type ProbePlan,
   type Programs,
   type Running,
+  STOPPED,
   timesOf,
 } from "../core/index.ts";
 import { Balancer, type BalancerPlan } from "./balancer.ts";
@@ -231,6 +232,7 @@ export class NetnsDriver implements Driver {
     const time = this.now();
     this.#balancers.delete(name);
     this.#noteHolder(name, false, time);
+    if (this.isBalancer(name)) this.#tell({ kind: "state", at: time, host: name, state: STOPPED });
     this.#hidden.delete(name);
     this.#holders.unwatch(name);
     await this.#lan.powerOff(name);
