@@ -79,9 +79,10 @@ export async function startProxy(
     throw error;
   }
   // The probes above leave lines of their own, which a busy machine writes late.
-  for (let seen = -1; seen !== logs.length; ) {
-    seen = logs.length;
+  for (let seen = 0, rounds = 0; rounds < 12; rounds++) {
     await pause(250);
+    if (seen === logs.length && (seen >= listening.length || rounds > 2)) break;
+    seen = logs.length;
   }
   logs.length = 0;
   return {

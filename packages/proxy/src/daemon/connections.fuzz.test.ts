@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { ip, type Random, seededRandom } from "@ha/base";
 import { type Executor, listenStream, openRing, RingError } from "@ha/linux/ring";
 import type { Config } from "../core/config/model.ts";
+import { ProcessRates } from "../core/server/process-rates.ts";
 import { parseCommandLine } from "./cli.ts";
 import { loadConfiguration } from "./config-check.ts";
 import { createWorker, statisticsBytes } from "./worker.ts";
@@ -95,7 +96,11 @@ listen raw
     config,
     thread: 1,
     executor,
-    limits: { maxconn: 1_000, connections: new Int32Array(new SharedArrayBuffer(4)) },
+    limits: {
+      maxconn: 1_000,
+      connections: new Int32Array(new SharedArrayBuffer(4)),
+      rates: new ProcessRates().buffer,
+    },
     shared: undefined,
     statistics: new SharedArrayBuffer(statisticsBytes(config)),
   });
@@ -106,7 +111,7 @@ listen raw
       backlog: 256,
     });
     if (typeof fd !== "number") throw new Error(fd.operation);
-    const listener = worker.listen(frontend, 0, fd);
+    const listener = worker.listen({ frontend, bind: 0, fd, shard: 0, shards: 1 });
     return listener.port;
   });
   return { worker, http: ports[0] as number, tcp: ports[1] as number };

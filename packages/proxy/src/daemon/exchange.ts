@@ -551,7 +551,6 @@ export class Exchange implements ExchangeServerOwner, LeaseOwner, RequestPathOwn
   #finish(): void {
     const { plane } = this;
     const client = this.client as ExchangeClient;
-    client.flush();
     this.#server?.finish(this.#closesAfter());
     this.#server = undefined;
     const closing = this.#closing || !this.requestDone;

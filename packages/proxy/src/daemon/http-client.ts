@@ -48,6 +48,8 @@ const GONE = 4;
 
 /** How long a client may still send after its last answer, before it is cut. Milliseconds. */
 const LINGER = 1_000;
+/** How long an answer may take before a client that is not read is read again, to see whether it leaves. Milliseconds. */
+const WATCH = 100;
 /** Body bytes read large when so many are left. */
 const LARGE_BODY = 65_536;
 
@@ -99,7 +101,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     this.#acceptedAt = acceptedAt;
     this.#handshakeAt = this.plane.now;
     this.#setTimer(this.#requestTimeout());
-    this.connection.resume();
+    this.connection.resumeOnce();
     if (this.connection.hasInput) this.#advance();
   }
 
@@ -152,6 +154,11 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
       case ACTIVE: {
         const exchange = this.#exchange;
         if (exchange === undefined) return;
+        if (this.#isWatch) {
+          this.#isWatch = false;
+          this.connection.resume();
+          return;
+        }
         // Only what the client owes counts: bytes of its request, or taking the answer.
         if (!exchange.requestDone || this.connection.unsent > 0) {
           exchange.clientGone(CAUSE_CLIENT_TIMEOUT);
@@ -195,6 +202,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     this.#advancing = true;
     while (this.#state === WAITING || this.#state === HEAD) if (!this.#takeHead()) break;
     this.#advancing = false;
+    if (this.#state === WAITING || this.#state === HEAD) this.connection.resume();
   }
 
   /** True when a request was taken and another may follow at once. */
@@ -321,7 +329,9 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     times[TIME_FIRST_BYTE] = this.#firstByte;
     times[TIME_REQUEST] = plane.now;
     transaction.bytesIn = head.end - head.start;
-    this.keepsAlive = this.#wantsKeepAlive(head.version, head.flags);
+    this.#asksClose = asksClose(head.version, head.flags);
+    this.keepsAlive =
+      !this.#asksClose && (this.#frontend.frontend as FrontendRuntime).mode !== "httpclose";
     this.#isChunked = (head.flags & HEAD_CHUNKED) !== 0;
     this.#left = this.#isChunked ? 0 : head.contentLength;
     if (this.#isChunked) {
@@ -330,17 +340,19 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     }
     this.#state = ACTIVE;
     this.#exchange = exchange;
-    this.plane.wheel.clear(this.#timer);
+    if (connection.isReading) plane.wheel.clear(this.#timer);
+    else {
+      plane.wheel.set(this.#timer, plane.now + WATCH);
+      this.#isWatch = true;
+    }
     exchange.start(this, this.#frontend);
   }
 
   #idleSince = 0;
-
-  #wantsKeepAlive(version: number, flags: number): boolean {
-    const frontend = this.#frontend.frontend as FrontendRuntime;
-    if (frontend.mode === "httpclose" || (flags & HEAD_CLOSE) !== 0) return false;
-    return version >= 11 || (flags & HEAD_KEEP_ALIVE) !== 0;
-  }
+  /** Its last request said that it was the last. */
+  #asksClose = false;
+  /** The timer is not for a limit: the client is not being read, and must be when the answer takes its time. */
+  #isWatch = false;
 
   // ---- the request's body ----
 
@@ -492,7 +504,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
 
   flush(): void {
     this.connection.flush();
-    if (this.connection.unsent > 0 && !this.plane.wheel.isSet(this.#timer)) this.#setClientTimer();
+    if (this.connection.unsent > 0 && !this.#isTimed) this.#setClientTimer();
   }
 
   respondEnd(exchange: Exchange, closing: boolean): void {
@@ -508,9 +520,11 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
       return;
     }
     if (closing || plane.isStopping) {
-      this.#linger(isSending);
+      // One that did not ask for the end may have sent its next request already.
+      this.#linger(isSending || !this.#asksClose);
       return;
     }
+    connection.flush();
     this.#state = WAITING;
     this.#setTimer(this.#keepAliveTimeout());
     if (connection.hasInput) {
@@ -547,8 +561,8 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     this.ownServer?.close();
     this.ownServer = undefined;
     const { connection } = this;
-    connection.flush();
     if (isSending) connection.shutdown();
+    else connection.flushLast();
     this.#lingerOn();
   }
 
@@ -557,7 +571,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
   #lingerOn(): void {
     const { connection } = this;
     if (connection.unsent > 0) {
-      if (!this.plane.wheel.isSet(this.#timer)) this.#setTimer(this.#frontend.timeouts.client);
+      if (!this.#isTimed) this.#setTimer(this.#frontend.timeouts.client);
       return;
     }
     if (!this.#mustDiscard || (connection.isEnded && !connection.hasInput)) {
@@ -701,10 +715,20 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     this.#setTimer(own !== 0 ? own : this.#frontend.timeouts.client);
   }
 
+  /** Whether a limit is running. */
+  get #isTimed(): boolean {
+    return !this.#isWatch && this.plane.wheel.isSet(this.#timer);
+  }
+
   #setTimer(limit: number): void {
+    this.#isWatch = false;
     if (limit === Number.POSITIVE_INFINITY) this.plane.wheel.clear(this.#timer);
     else this.plane.wheel.set(this.#timer, this.plane.now + limit);
   }
+}
+
+function asksClose(version: number, flags: number): boolean {
+  return (flags & HEAD_CLOSE) !== 0 || (version < 11 && (flags & HEAD_KEEP_ALIVE) === 0);
 }
 
 /** End of the start line, without its line end. */

@@ -6,6 +6,7 @@ import type { ExchangeServer, ExchangeServerOwner } from "./exchange-server.ts";
 import { queueRequest } from "./request-writer.ts";
 import { READ_BAD, READ_MORE, ResponseReader } from "./response-reader.ts";
 import { keepServer } from "./server-choice.ts";
+import { closeServer, type ServerPool } from "./server-pool.ts";
 
 /** A body longer than this is read in large pieces. */
 const LARGE_BODY = 65_536;
@@ -19,6 +20,8 @@ export class Http1Server implements ExchangeServer, ConnectionOwner {
   readonly #owner: ExchangeServerOwner;
   readonly #response: ResponseReader;
   #connection: Connection | undefined = undefined;
+  /** Counts the connection as long as it is here. */
+  #pool: ServerPool | undefined = undefined;
   /** Before this request: whether it answered anything since. */
   #bytesBefore = -1;
   /** By its own head, the server's connection ends with this answer. */
@@ -32,9 +35,11 @@ export class Http1Server implements ExchangeServer, ConnectionOwner {
     this.#response = new ResponseReader(plane);
   }
 
-  /** Begins with a connection, fresh or used before. */
-  use(connection: Connection): this {
+  /** Begins with a connection, fresh or used before, which is counted in the pool from here on. */
+  use(connection: Connection, pool: ServerPool | undefined): this {
     this.#connection = connection;
+    this.#pool = pool;
+    pool?.joined();
     connection.owner = this;
     connection.uses++;
     this.#bytesBefore = connection.bytesIn;
@@ -50,7 +55,9 @@ export class Http1Server implements ExchangeServer, ConnectionOwner {
     clearHead(transaction.response.head);
     if (!queueRequest(this.#plane, transaction, requestBuffer, connection, closes)) return false;
     connection.flush();
-    connection.resume();
+    // A connection that is kept goes on reading; a fresh one may be closed after its first answer.
+    if (connection.uses === 1) connection.resumeOnce();
+    else connection.resume();
     return true;
   }
 
@@ -97,15 +104,15 @@ export class Http1Server implements ExchangeServer, ConnectionOwner {
 
   takeConnection(): Connection | undefined {
     const connection = this.#connection;
+    if (connection !== undefined) this.#pool?.left();
     this.#connection = undefined;
     this.#response.drop();
     return connection;
   }
 
   drop(): void {
-    this.#connection?.close();
-    this.#connection = undefined;
-    this.#response.drop();
+    const connection = this.takeConnection();
+    if (connection !== undefined) closeServer(connection);
   }
 
   finish(closes: boolean): void {
@@ -121,8 +128,9 @@ export class Http1Server implements ExchangeServer, ConnectionOwner {
       connection.hasInput ||
       connection.isEnded
     ) {
-      connection.close();
-    } else keepServer(this.#owner, connection);
+      this.#pool?.left();
+      closeServer(connection);
+    } else keepServer(this.#owner, connection, this.#pool);
   }
 
   // ---- the connection ----
@@ -160,6 +168,7 @@ export class Http1Server implements ExchangeServer, ConnectionOwner {
       }
       if (buffer === READ_MORE) {
         if (connection.isEnded) owner.serverGone();
+        else connection.resume();
         return;
       }
       if (head.status >= 200 || head.status === 101) {
