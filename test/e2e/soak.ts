@@ -155,12 +155,14 @@ export async function soak(
       const side: Side = chance(3) === 0 ? "lb2" : "lb1";
       const since = now();
       const what = `step ${step}, ${kind.name} on ${side}`;
-      await kind.act(state, side);
-      const healed = now();
+      let healed: number;
       try {
+        await kind.act(state, side);
+        healed = now();
         await pair.settle("lb1", 8000);
       } catch (error) {
         violations.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+        tell(processTable(pair));
         break;
       }
       await sleep(300);
@@ -193,6 +195,28 @@ export async function soak(
   } finally {
     await pair.close();
   }
+}
+
+/** What runs on both hosts, for the report of a failure. */
+function processTable(pair: Pair): string {
+  return (["lb1", "lb2"] as const)
+    .flatMap((side) =>
+      pair
+        .daemon(side)
+        .processes()
+        .map((pid) => {
+          const read = (name: string): string => {
+            try {
+              return readFileSync(`/proc/${pid}/${name}`, "utf8").replaceAll("\0", " ").trim();
+            } catch {
+              return "gone";
+            }
+          };
+          const [, state = "?"] = /^State:\s+(.*)$/m.exec(read("status")) ?? [];
+          return `${side} ${pid} ${state} ${read("wchan")} ${read("cmdline")}`;
+        }),
+    )
+    .join("\n");
 }
 
 function configOf(side: Side, extended: boolean): string {

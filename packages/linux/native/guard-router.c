@@ -76,17 +76,21 @@ static void send_farewell(struct router *router) {
   }
 }
 
-/* Each message is answered before the next is sent. What the kernel says is not ours to judge. */
-static void remove_all(struct router *router) {
+/*
+ * Sends every netlink message of a kind. Rtnetlink's answer is waited for, so that one message is done before the next; the
+ * batches of nftables are done when send returns. What the kernel says is not ours to judge.
+ */
+static void perform(const struct router *router, int kind) {
   size_t size;
-  const uint8_t *removal;
-  for (uint32_t i = 0; (removal = hold_section(router, REMOVAL, i, &size)) != NULL; i++) {
+  const uint8_t *request;
+  for (uint32_t i = 0; (request = hold_section(router, kind, i, &size)) != NULL; i++) {
     if (size < 4) continue;
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)read4(removal));
+    int protocol = (int)read4(request);
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (fd < 0) continue;
     struct timeval limit = {.tv_usec = 200000};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    if (send(fd, removal + 4, size - 4, MSG_NOSIGNAL) >= 0) {
+    if (send(fd, request + 4, size - 4, MSG_NOSIGNAL) >= 0 && protocol == NETLINK_ROUTE) {
       uint8_t answer[512];
       if (recv(fd, answer, sizeof answer, 0) < 0) errno = 0;
     }
@@ -210,7 +214,7 @@ void begin_leaving(struct router *router, int64_t time) {
 }
 
 static void finish(struct router *router) {
-  remove_all(router);
+  perform(router, REMOVAL);
   tell_daemon(GONE, router);
   forget_router(router);
 }
@@ -263,12 +267,23 @@ void renew_router(const uint8_t *bytes, size_t length, int64_t time) {
   router->next_advert = 0;
 }
 
+void speak_for(int64_t time) {
+  for (struct router *router = guard.routers; router != NULL; router = router->next) {
+    /* Digests bind adverts to their moment and number: only what may be repeated. */
+    if (router->phase != HELD || !router->repeat || time < router->advert_at + router->interval / 2) continue;
+    if (send_advert(router)) router->advert_at = time + router->interval / 2;
+    router->sent--;
+  }
+}
+
 /* What is due now for the routers whose daemon is away, or has not taken them over yet. */
 void serve_router(struct router *router, int64_t time) {
   if (router->deadline == NEVER) return;
   if (hears_winner(router)) {
     int64_t removal = time + router->yield;
     if (router->phase == HELD || removal < router->deadline) router->deadline = removal;
+    /* The winner has our virtual hardware address: a frame of ours would lead switches back to us. */
+    if (router->phase != YIELDING) perform(router, SILENCE);
     router->phase = YIELDING;
   }
   if (router->phase == HELD) {

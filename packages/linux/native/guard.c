@@ -16,16 +16,20 @@
  *     6 RELEASE  nothing: forget this router
  *     7 SENT     nothing: the daemon has sent an advert, the next is due in an interval
  *     8 BYE      exit code (4): all is given up in order; the guard ends
- *   flags of CONFIG: 1 lock memory, 2 forward signals; of HOLD and RENEW: 1 repeat the last advert
+ *   flags of CONFIG: 1 lock memory, 2 forward signals, 4 tell syslog too; of HOLD and RENEW: 1 repeat the last advert
  *   section: kind (2) zero (2) length (4) bytes
  *     1 ADVERT, 2 FAREWELL   packets: interface (4) length (4) bytes
  *     3 REMOVAL              netlink protocol (4), messages
  *     4 WINNER               interface (4) address family (4), classic BPF program
  *     5 RESUME               bytes for the successor
+ *     6 SILENCE              netlink protocol (4), messages: when the winner is heard, before REMOVAL
  *   guard to daemon: type (1), zero (1), router (2), then
  *     101 STATE  leaving (4) adverts sent (4), RESUME as it was
  *     102 READY  nothing: there are no more
  *     103 GONE   nothing: farewell said and all removed
+ *
+ * A daemon that is silent because it gets no processor (its wait for one is as long as its silence) is not killed, which would
+ * cost it still more: the guard speaks for it, for a few times its patience.
  *
  * A router here:   HELD ──(daemon not back in time, or crashed twice)──► LEAVING ──(winner heard + yield, or wait over)──► gone
  *                    └────────────(another's advert heard while the daemon is away)──────────────► YIELDING ──► gone
@@ -39,23 +43,57 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 static const int64_t START_LIMIT = 30 * 1000000;
 /* See `patience`. */
 static const int64_t IDLE_LIMIT = 10 * 1000000;
 static const int64_t KILL_WAIT = 500000;
+/* How long a daemon that gets no processor is spoken for, in patiences. */
+enum { STARVING_PATIENCES = 6 };
 
 struct guard guard = {.channel = CHANNEL, .pidfd = -1, .signals = -1, .restart_at = INT64_MAX,
-           .last_restart = INT64_MIN / 2};
+           .last_restart = INT64_MIN / 2, .waited = -1};
 
 static uint8_t message[MAX_MESSAGE];
+
+/* --- words ---------------------------------------------------------------------------------------------- */
+
+/* A line to standard error and to the system log; a logger that does not take it at once does not get it. */
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...) {
+  char line[512];
+  int start = snprintf(line, sizeof line, "<28>vrrpd-guard[%d]: ", (int)getpid());
+  va_list values;
+  va_start(values, format);
+  int length = vsnprintf(line + start, sizeof line - (size_t)start - 1, format, values);
+  va_end(values);
+  if (length < 0) return;
+  length += start;
+  if (length > (int)sizeof line - 2) length = (int)sizeof line - 2;
+  if (guard.to_syslog) {
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct sockaddr_un logger = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    if (fd >= 0) {
+      sendto(fd, line, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&logger, sizeof logger);
+      close(fd);
+    }
+  }
+  line[length] = '\n';
+  struct pollfd terminal = {.fd = STDERR_FILENO, .events = POLLOUT};
+  if (poll(&terminal, 1, 0) > 0 && (terminal.revents & POLLOUT) && write(STDERR_FILENO, line + 4, (size_t)length - 3) < 0) {
+    errno = 0;
+  }
+}
 
 /* --- the daemon ----------------------------------------------------------------------------------------- */
 
@@ -153,14 +191,29 @@ static void kill_daemon(void) {
   guard.pidfd = -1;
 }
 
+/* How it ended, in words. Of a daemon that we did not start nothing is known. */
+static void describe_end(char *words, size_t size, int64_t time, bool hung, bool known, int status) {
+  if (hung) {
+    snprintf(words, size, "had not beaten for %lld ms and was killed", (long long)((time - guard.last_beat) / 1000));
+  } else if (known && WIFSIGNALED(status)) {
+    snprintf(words, size, "was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+  } else if (known && WIFEXITED(status)) {
+    snprintf(words, size, "exited with status %d", WEXITSTATUS(status));
+  } else {
+    snprintf(words, size, "has ended");
+  }
+}
+
 /* The daemon is no more. `hung`: it may have missed an advert already. */
 static void orphaned(int64_t time, bool hung) {
+  pid_t pid = guard.daemon;
   if (guard.channel >= 0) close(guard.channel);
   guard.channel = -1;
   kill_daemon();
   int status = 0;
   bool gives_up = guard.words[0] == NULL;
-  if (guard.own_child && guard.daemon > 0 && waitpid(guard.daemon, &status, WNOHANG) == guard.daemon && !hung) {
+  bool known = guard.own_child && guard.daemon > 0 && waitpid(guard.daemon, &status, WNOHANG) == guard.daemon;
+  if (known && !hung) {
     /* What a start would only repeat: fatal error, configuration (also when the file is gone), permission. */
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
     gives_up = gives_up || code == 1 || code == 2 || code == 4 || code == 6;
@@ -171,6 +224,17 @@ static void orphaned(int64_t time, bool hung) {
   bool again = time - guard.last_restart < guard.crash_window;
   guard.daemon = 0;
   guard.greeted = false;
+  guard.waited = -1;
+  guard.starving_until = 0;
+  int held = 0;
+  for (struct router *router = guard.routers; router != NULL; router = router->next) held += router->phase == HELD;
+  char end[128];
+  describe_end(end, sizeof end, time, hung, known, status);
+  bool leaves = held > 0 && (gives_up || again);
+  say("the daemon (pid %d) %s: %s%s", (int)pid, end,
+      gives_up ? "it is not started again" : guard.backoff == 0 ? "started again" : "started again in a while",
+      leaves ? gives_up ? "; its virtual routers leave" : " and, since it ended a short while ago too, its virtual routers leave"
+             : held > 0 ? "; meanwhile its adverts come from here" : "");
   bool first = !guard.orphaned;
   guard.orphaned = true;
   struct router *next;
@@ -212,6 +276,7 @@ static void take_config(const uint8_t *bytes, size_t length) {
   uint32_t flags = read4(bytes + HEADER), priority = read4(bytes + HEADER + 4);
   guard.crash_window = read8(bytes + HEADER + 8);
   guard.forwarding = flags & FLAG_FORWARD;
+  guard.to_syslog = flags & FLAG_SYSLOG;
   uint8_t *copy = malloc(length + 1);
   if (copy == NULL) return;
   memcpy(copy, bytes, length);
@@ -270,6 +335,8 @@ static bool hear_daemon(int64_t time) {
     if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR)) return false;
     if (length < 0) return true;
     guard.last_beat = time;
+    guard.waited = -1;
+    guard.starving_until = 0;
     take_message(message, (size_t)length, time);
   }
   return true;
@@ -303,9 +370,57 @@ static int64_t patience(void) {
   return guard.routers == NULL && guard.heartbeat < IDLE_LIMIT ? IDLE_LIMIT : guard.heartbeat;
 }
 
+/* Microseconds that the daemon's main thread has been on a processor, and has waited for one. */
+static bool processor_times(int64_t *ran, int64_t *waited) {
+  char path[64], text[96];
+  snprintf(path, sizeof path, "/proc/%d/schedstat", (int)guard.daemon);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  ssize_t length = read(fd, text, sizeof text - 1);
+  close(fd);
+  text[length > 0 ? length : 0] = '\0';
+  char *end;
+  *ran = strtoll(text, &end, 10) / 1000;
+  *waited = strtoll(end, &end, 10) / 1000;
+  return length > 0;
+}
+
+static bool is_runnable(void) {
+  char path[64], text[256];
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)guard.daemon);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  ssize_t length = read(fd, text, sizeof text - 1);
+  close(fd);
+  text[length > 0 ? length : 0] = '\0';
+  const char *name_end = strrchr(text, ')');
+  return name_end != NULL && strncmp(name_end, ") R", 3) == 0;
+}
+
+/*
+ * The daemon has been silent for its patience. Whether that is for want of a processor: then it gets a few times as long. A
+ * wait that goes on is not in the kernel's sum before it is over, so who wants to run and hardly did counts as well.
+ */
+static bool starves(int64_t time) {
+  if (guard.starving_until != 0) return time < guard.starving_until;
+  int64_t ran, waited, looked = patience() / 2;
+  if (guard.waited < 0 || guard.routers == NULL || !processor_times(&ran, &waited)) return false;
+  if (waited - guard.waited < looked * 4 / 10 && !(is_runnable() && ran - guard.ran < looked / 10)) return false;
+  guard.starving_until = time + (STARVING_PATIENCES - 1) * patience();
+  say("the daemon (pid %d) gets no processor: its adverts come from here meanwhile", (int)guard.daemon);
+  return true;
+}
+
 static int64_t next_event(void) {
   int64_t next = guard.restart_at;
-  if (guard.channel >= 0 && guard.heartbeat > 0) next = earliest(next, guard.last_beat + patience());
+  if (guard.channel >= 0 && guard.heartbeat > 0) {
+    if (guard.starving_until != 0) {
+      next = earliest(next, now() + 5000);
+    } else {
+      if (guard.waited < 0 && guard.greeted && guard.routers != NULL) next = earliest(next, guard.last_beat + patience() / 2);
+      next = earliest(next, guard.last_beat + patience());
+    }
+  }
   for (struct router *router = guard.routers; router != NULL; router = router->next) {
     if (router->deadline == NEVER) continue;
     next = earliest(next, router->deadline);
@@ -383,7 +498,10 @@ int main(void) {
     if (guard.channel >= 0 && (!connected || daemon_is_dead())) {
       orphaned(time, false);
     } else if (guard.channel >= 0 && guard.heartbeat > 0 && time - guard.last_beat >= patience()) {
-      orphaned(time, true);
+      if (starves(time)) speak_for(time);
+      else orphaned(time, true);
+    } else if (guard.channel >= 0 && guard.greeted && guard.waited < 0 && time - guard.last_beat >= patience() / 2) {
+      if (!processor_times(&guard.ran, &guard.waited)) guard.waited = 0;
     }
     if (guard.channel >= 0 && guard.greeted) guard.orphaned = false;
     if (time >= guard.restart_at && guard.words[0] != NULL) start_daemon(time);

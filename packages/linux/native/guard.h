@@ -14,8 +14,8 @@
 #include "send-packet.h"
 
 enum { CONFIG = 1, HELLO, BEAT, HOLD, RENEW, RELEASE, SENT, BYE, STATE = 101, READY, GONE };
-enum { ADVERT = 1, FAREWELL, REMOVAL, WINNER, RESUME };
-enum { FLAG_LOCK = 1, FLAG_FORWARD = 2, FLAG_REPEAT = 1 };
+enum { ADVERT = 1, FAREWELL, REMOVAL, WINNER, RESUME, SILENCE };
+enum { FLAG_LOCK = 1, FLAG_FORWARD = 2, FLAG_SYSLOG = 4, FLAG_REPEAT = 1 };
 enum { CHANNEL = 3, MAX_MESSAGE = 1 << 20, MAX_ROUTERS = 65536, MAX_WORDS = 1024, MAX_LISTENERS = 4 };
 enum { HEADER = 4, SECTION = 8 };
 
@@ -46,7 +46,11 @@ struct guard {
   int channel, pidfd, signals;
   struct raw_sockets raw;
   pid_t daemon;
-  bool own_child, forwarding, greeted, orphaned;
+  bool own_child, forwarding, greeted, orphaned, to_syslog;
+  /* The daemon's time on and its wait for a processor when half of its patience was over (-1: not looked). */
+  int64_t ran, waited;
+  /* Until when a daemon that gets no processor may be silent; 0: it gets one, as far as we know. */
+  int64_t starving_until;
   int64_t heartbeat, crash_window, last_beat, started_at, restart_at, last_restart, backoff;
   char *words[MAX_WORDS];
   char **environment;
@@ -76,6 +80,8 @@ void open_listeners(struct router *router);
 void begin_leaving(struct router *router, int64_t time);
 /* What is due now for a router whose daemon is away, or has not taken it over yet. */
 void serve_router(struct router *router, int64_t time);
+/* The adverts of a living daemon that gets no processor: those that are overdue by half an interval. */
+void speak_for(int64_t time);
 /* An answer to the daemon: STATE of a router, GONE, or READY without one. */
 void tell_daemon(int type, const struct router *router);
 

@@ -1,5 +1,13 @@
-import { nftTransaction } from "./nft-transaction.ts";
-import { deleteTable, NFPROTO, newEgressDrop, newTable } from "./nftables.ts";
+import type { RawNetlinkMessage } from "./guard.ts";
+import { NETLINK_NETFILTER, nftTransaction } from "./nft-transaction.ts";
+import {
+  deleteTable,
+  NFPROTO,
+  type NftOperation,
+  newEgressDrop,
+  newTable,
+  nftBatch,
+} from "./nftables.ts";
 import type { SystemError } from "./system-error.ts";
 
 /**
@@ -7,22 +15,39 @@ import type { SystemError } from "./system-error.ts";
  * that another host speaks with already: each frame of ours would lead switches back to us. Needs Linux 5.16.
  */
 export function blockEgress(device: string): SystemError | undefined {
-  const table = tableOf(device);
-  return nftTransaction(`drop what ${device} sends`, [
-    newTable(NFPROTO.netdev, table),
-    deleteTable(NFPROTO.netdev, table),
-    newTable(NFPROTO.netdev, table),
-    newEgressDrop({ table, name: "out", device }),
-  ]);
+  return nftTransaction(`drop what ${device} sends`, blocking(device));
 }
 
 /** The device sends again; no failure when it always did. */
 export function unblockEgress(device: string): SystemError | undefined {
+  return nftTransaction(`let ${device} send`, unblocking(device));
+}
+
+/** The same for the guard, which sends finished bytes. */
+export function egressMessages(device: string): {
+  readonly block: RawNetlinkMessage;
+  readonly unblock: RawNetlinkMessage;
+} {
+  const message = (operations: readonly NftOperation[]): RawNetlinkMessage => ({
+    netlinkProtocol: NETLINK_NETFILTER,
+    bytes: nftBatch(operations),
+  });
+  return { block: message(blocking(device)), unblock: message(unblocking(device)) };
+}
+
+function blocking(device: string): readonly NftOperation[] {
   const table = tableOf(device);
-  return nftTransaction(`let ${device} send`, [
+  return [
+    ...unblocking(device),
     newTable(NFPROTO.netdev, table),
-    deleteTable(NFPROTO.netdev, table),
-  ]);
+    newEgressDrop({ table, name: "out", device }),
+  ];
+}
+
+/** Made first, so that there is one to delete. */
+function unblocking(device: string): readonly NftOperation[] {
+  const table = tableOf(device);
+  return [newTable(NFPROTO.netdev, table), deleteTable(NFPROTO.netdev, table)];
 }
 
 function tableOf(device: string): string {

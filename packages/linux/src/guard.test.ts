@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -117,6 +117,33 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
     context.diagnostic(`guard: ${rss} KB resident`);
     assert.ok(rss < 4_096);
     assert.match(status, /VmLck:\s+[1-9]/);
+  });
+
+  test("a daemon that gets no processor is not killed, and the peer hears adverts all the while", async (context) => {
+    const daemon = start();
+    await daemon.guardPid();
+    await until(() => heard.length > 3);
+    heard.splice(0, heard.length - 1);
+    // Only when nobody else wants the processor, which somebody does.
+    const cpu = "0";
+    execFileSync("taskset", ["-a", "-p", "-c", cpu, String(daemon.pid)], { stdio: "ignore" });
+    execFileSync("chrt", ["-a", "-i", "-p", "0", String(daemon.pid)], { stdio: "ignore" });
+    const busy = [1, 2].map(() =>
+      spawn("taskset", ["-c", cpu, process.execPath, "-e", "for (;;);"], { stdio: "ignore" }),
+    );
+    started.push(...busy);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    for (const child of busy) child.kill("SIGKILL");
+    const gap = longestGap();
+    execFileSync("chrt", ["-a", "-o", "-p", "0", String(daemon.pid)], { stdio: "ignore" });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    context.diagnostic(`longest gap ${gap.toFixed(1)} ms at 100 ms`);
+    assert.ok(gap < 300, `${gap}`);
+    assert.deepEqual(
+      daemon.lines.filter((line) => line.startsWith("resumed")),
+      [],
+    );
+    assert.ok(heard.every(({ priority }) => priority === 100));
   });
 
   test("a daemon that hangs is killed at the missed heartbeat and back in place", async (context) => {
@@ -243,6 +270,8 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
       import { prepareHold, startGuard } from ${from("./guard.js")};
       import { ipPacket } from ${from("./ip-packet.js")};
       import { removeAddress } from ${from("./address-request.js")};
+      import { winnerProgram } from ${from("./classic-filter.js")};
+      import { egressMessages } from ${from("./egress-block.js")};
       import { removeLink } from ${from("./link-request.js")};
       import { ip, milliseconds } from ${JSON.stringify(import.meta.resolve("@ha/base"))};
       const link = (line) => Number.parseInt(line, 10);
@@ -326,6 +355,34 @@ describe("the guard", { skip: whyNoNamespace() }, () => {
     await until(() => !hosts.here("ip addr").includes("vrrp.52"));
     assert.doesNotMatch(hosts.here("ip addr show dev a0"), /2001:db8::100/);
     ear.close();
+  });
+
+  test("once the winner is heard nothing leaves by a virtual MAC, and no trace of that is left", async () => {
+    hosts.here("ip link add vrrp.53 link a0 type macvlan mode private");
+    hosts.here("ip link set vrrp.53 address 00:00:5e:00:01:35 up");
+    const a0 = Number.parseInt(hosts.here("ip -o link show a0"), 10);
+    const vmac = Number.parseInt(hosts.here("ip -o link show vrrp.53"), 10);
+    const silenced = (): boolean => hosts.here("nft list tables").includes("vrrpd silence vrrp.53");
+    heard.length = 0;
+    runAndDie(`
+      const packet = (priority) => ipPacket({ source: ip("192.0.2.1"), destination: ip("224.0.0.18"), protocol: 112, ttl: 255 },
+        Uint8Array.of(0x31, 51, priority, 0, 0, 10, 0, 0));
+      const { block, unblock } = egressMessages("vrrp.53");
+      const guard = startGuard({ command: [], environment: {}, heartbeatTimeout: milliseconds(2000), onExit() {} });
+      guard.hold(prepareHold({ id: 9, interval: milliseconds(100), adverts: [[{ ifindex: ${a0}, packet: packet(100) }]], repeat: true,
+        farewell: [[{ ifindex: ${a0}, packet: packet(0) }]], removals: [removeLink({ index: ${vmac}, name: "vrrp.53" }), unblock], silence: [block],
+        winners: [{ ifindex: ${a0}, family: 4, program: winnerProgram({ family: 4, vrid: 51, version: 3, minTtl: 255, ownAddresses: [ip("192.0.2.1")] }) }],
+        leaveAfter: milliseconds(4000), yieldAfter: milliseconds(500), graceAfter: milliseconds(5000), resume: new Uint8Array() }));
+    `);
+    await until(() => heard.some(({ priority }) => priority === 0), 6_000);
+    assert.equal(silenced(), false);
+    peer.send(Uint8Array.of(0x31, 51, 200, 0, 0, 10, 0, 0), {
+      source: ip("192.0.2.2"),
+      destination: GROUP,
+    });
+    await until(silenced, 400);
+    await until(() => !hosts.here("ip link").includes("vrrp.53"));
+    await until(() => !silenced());
   });
 
   test("no message makes the guard fall over", async () => {

@@ -30,6 +30,8 @@ export interface GuardedRouter {
   readonly farewell: readonly PreparedAdvert[];
   /** Removal, in order: rules, routes, addresses, macvlans; other netlink families (firewall) as finished bytes. */
   readonly removals: readonly (NetlinkRequest | RawNetlinkMessage)[];
+  /** What to do before `removals` once the winner is heard: keep frames of a virtual MAC from leaving. None. */
+  readonly silence?: readonly RawNetlinkMessage[];
   /** Recognises the winner's advert; see `winnerFilter`. */
   readonly winners: readonly WinnerFilter[];
   /** From the farewell to removal when nobody is heard: the longest skew a peer can have + 300 ms, at most 5 s. */
@@ -76,6 +78,8 @@ export interface GuardOptions {
   readonly realtimePriority?: number;
   /** Pass TERM, INT, HUP, USR1, USR2 and the real-time signals on to the daemon, for a guard that is systemd's MAINPID. False. */
   readonly forwardSignals?: boolean;
+  /** Tell /dev/log as well as standard error why a daemon was started again, or is not. False. */
+  readonly syslog?: boolean;
   /** It died, and not by `close`: start another and give it everything again. */
   readonly onExit: (reason: string) => void;
   /** After `adoptGuard`: the guard has left a router that was not taken over in time; nothing of it is left. */
@@ -121,9 +125,10 @@ export interface Guard {
 const GUARD_FD = "VRRPD_GUARD_FD";
 const MESSAGE = { config: 1, hello: 2, beat: 3, hold: 4, renew: 5, release: 6, sent: 7, bye: 8 };
 const ANSWER = { state: 101, ready: 102, gone: 103 };
-const SECTION = { advert: 1, farewell: 2, removal: 3, winner: 4, resume: 5 };
+const SECTION = { advert: 1, farewell: 2, removal: 3, winner: 4, resume: 5, silence: 6 };
 const FLAG_LOCK_MEMORY = 1;
 const FLAG_FORWARD_SIGNALS = 2;
+const FLAG_SYSLOG = 4;
 const FLAG_REPEAT = 1;
 const HEADER_SIZE = 4;
 const SO_SNDBUFFORCE = 32;
@@ -313,11 +318,12 @@ const DEFAULT_YIELD = milliseconds(10);
 function configMessage(options: GuardOptions): Uint8Array {
   const lock = options.lockMemory === false ? 0 : FLAG_LOCK_MEMORY;
   const forward = options.forwardSignals === true ? FLAG_FORWARD_SIGNALS : 0;
+  const syslog = options.syslog === true ? FLAG_SYSLOG : 0;
   const environment = Object.entries(options.environment)
     .filter(([name]) => name !== GUARD_FD)
     .map(([name, value]) => `${name}=${value}`);
   return new MessageWriter(MESSAGE.config, 0)
-    .u32(lock | forward, options.realtimePriority ?? 0)
+    .u32(lock | forward | syslog, options.realtimePriority ?? 0)
     .u64(options.crashWindow ?? DEFAULT_CRASH_WINDOW)
     .texts([options.folder ?? process.cwd(), ...options.command, "", ...environment, ""])
     .finish();
@@ -338,10 +344,15 @@ export function prepareHold(router: GuardedRouter): PreparedHold {
   out.u64(interval, router.nextAfter ?? interval, router.graceAfter ?? 2 * interval);
   out.u64(router.leaveAfter, router.yieldAfter ?? DEFAULT_YIELD);
   advertSections(out, router);
-  for (const removal of router.removals) {
-    const raw = "bytes" in removal;
-    const protocol = raw ? removal.netlinkProtocol : 0;
-    out.section(SECTION.removal, [u32Bytes(protocol), raw ? removal.bytes : requestBytes(removal)]);
+  for (const [kind, requests] of [
+    [SECTION.removal, router.removals],
+    [SECTION.silence, router.silence ?? []],
+  ] as const) {
+    for (const request of requests) {
+      const raw = "bytes" in request;
+      const protocol = raw ? request.netlinkProtocol : 0;
+      out.section(kind, [u32Bytes(protocol), raw ? request.bytes : requestBytes(request)]);
+    }
   }
   for (const { ifindex, family, program } of router.winners) {
     const where = [u32Bytes(ifindex), u32Bytes(family === 4 ? AF_INET : AF_INET6)];

@@ -27,7 +27,7 @@ export { type DatagramSender, openDatagramSender } from "./datagram.ts";
 export { openDatagramReceiver } from "./datagram-receiver.ts";
 export { whenReadable } from "./descriptor-watch.ts";
 export { type EchoListener, type EchoListenerOptions, openEchoListener } from "./echo-listener.ts";
-export { blockEgress, unblockEgress } from "./egress-block.ts";
+export { blockEgress, egressMessages, unblockEgress } from "./egress-block.ts";
 export {
   type Firewall,
   type FirewallOptions,

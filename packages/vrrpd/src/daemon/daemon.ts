@@ -385,6 +385,7 @@ class Daemon {
       log: this.#log,
       respawn: this.#options.respawn,
       forwardSignals: this.#service.active,
+      syslog: this.#options.syslog,
       bootId: this.#bootId,
       scripts: () => this.#runtime?.scriptVerdicts() ?? {},
     });

@@ -10,6 +10,7 @@ import {
 } from "@ha/base";
 import {
   adoptGuard,
+  egressMessages,
   type Guard,
   type GuardedRouter,
   type GuardOptions,
@@ -31,6 +32,7 @@ import type { Holdings } from "./holdings.ts";
 import { type Inheritance, readInheritance, writeInheritance } from "./inheritance.ts";
 import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { Log } from "./log.ts";
+import { vmacNames } from "./virtual-links.ts";
 import { wholePacket } from "./whole-packet.ts";
 
 export interface GuardLinkOptions {
@@ -40,6 +42,8 @@ export interface GuardLinkOptions {
   readonly respawn: boolean;
   /** The guard is what systemd watches, and passes signals on. */
   readonly forwardSignals: boolean;
+  /** The guard tells the system log too. */
+  readonly syslog: boolean;
   readonly bootId: string;
   /** The verdicts of scripts, to be inherited. */
   readonly scripts: () => Readonly<Record<string, boolean>>;
@@ -251,13 +255,19 @@ export class GuardLink {
     const { router } = instance.router;
     const { adverts, farewell, repeatable, sequences } = this.#adverts(instance);
     const { bootId } = this.#options;
+    const egress = vmacNames(instance.config).map(egressMessages);
     return {
       id,
       interval: router.interval,
       adverts,
       repeat: repeatable,
       farewell,
-      removals: [...holdings.remove, ...instance.virtualLinks().map((link) => removeLink(link))],
+      removals: [
+        ...holdings.remove,
+        ...instance.virtualLinks().map((link) => removeLink(link)),
+        ...egress.map(({ unblock }) => unblock),
+      ],
+      silence: egress.map(({ block }) => block),
       winners: this.#winners(instance),
       leaveAfter: leaveTime(router),
       // Differs from the two intervals of slower routers, because a start takes longer than two short ones.
@@ -310,7 +320,7 @@ export class GuardLink {
 
   #guardOptions(): GuardOptions {
     const { globals, instances } = this.#config();
-    const { respawn, forwardSignals } = this.#options;
+    const { respawn, forwardSignals, syslog } = this.#options;
     const shortest = Math.min(...instances.map(({ advert_int }) => advert_int), seconds(1));
     return {
       command: respawn ? [process.execPath, ...process.execArgv, ...process.argv.slice(1)] : [],
@@ -320,6 +330,7 @@ export class GuardLink {
         : seconds(1_000_000),
       lockMemory: globals.vrrp_no_swap,
       forwardSignals,
+      syslog,
       ...(globals.vrrp_rt_priority === undefined
         ? {}
         : { realtimePriority: globals.vrrp_rt_priority }),
