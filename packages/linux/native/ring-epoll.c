@@ -46,6 +46,7 @@ struct epoll_state {
   struct io_uring_cqe *overflow;
   size_t overflow_count, overflow_room;
   int libuv_fd, libuv_ready;
+  int sent_whole; /* the last send tried took all its bytes */
 };
 
 int epoll_open(struct ring *ring, unsigned entries) {
@@ -237,6 +238,14 @@ static void do_recv(struct ring *ring, struct descriptor *d, int fd) {
   make_hot(ring->epoll, d, fd);
 }
 
+static size_t length_of(const struct io_uring_sqe *e) {
+  if (e->opcode != IORING_OP_SENDMSG) return e->len;
+  const struct msghdr *message = (const struct msghdr *)(uintptr_t)e->addr;
+  size_t length = 0;
+  for (size_t i = 0; i < message->msg_iovlen; i++) length += message->msg_iov[i].iov_len;
+  return length;
+}
+
 /* As io_uring does with MSG_WAITALL: goes on until all is sent or an error ends it. */
 static void do_send(struct ring *ring, struct descriptor *d, int fd) {
   struct io_uring_sqe *e = &d->send;
@@ -259,6 +268,7 @@ static void do_send(struct ring *ring, struct descriptor *d, int fd) {
       return;
     }
     d->sent += (uint32_t)r;
+    ring->epoll->sent_whole = d->sent == length_of(e);
     /* A sendmsg that went in part is the owner's to continue: its parts are not ours to move. */
     if (e->opcode == IORING_OP_SENDMSG || d->sent >= e->len || !(e->msg_flags & MSG_WAITALL)) {
       d->pending &= ~HAS_SEND;
@@ -464,8 +474,16 @@ int epoll_step(struct ring *ring, int64_t wait) {
   struct epoll_state *state = ring->epoll;
   flush_overflow(ring);
   unsigned head = *ring->sq_head;
+  int broken = 0;
   while (head != *ring->sq_tail) {
-    execute(ring, &ring->sqes[head & (ring->sq_entries - 1)]);
+    const struct io_uring_sqe *entry = &ring->sqes[head & (ring->sq_entries - 1)];
+    /* What is linked behind a send is done only when all of it went at once; io_uring would also wait for that. */
+    if (broken) complete(ring, entry->user_data, -ECANCELED, 0);
+    else {
+      state->sent_whole = 0;
+      execute(ring, entry);
+    }
+    broken = (entry->flags & IOSQE_IO_LINK) && (broken || !state->sent_whole);
     atomic_store_explicit(ring->sq_head, ++head, memory_order_release);
   }
   /* Let what is there be taken before more is asked for. */
