@@ -176,6 +176,8 @@ test("the down timer counts from an advert's arrival, not from when we came to r
   rig.router.start();
   const old = advertFrom(PLAIN_ROUTER, { from: RIG_PEER, priority: 200 });
   rig.router.receive({ ...old, waited: seconds(4) });
+  const farewell = advertFrom(PLAIN_ROUTER, { from: RIG_PEER, priority: PRIORITY_LEAVING });
+  rig.router.receive({ ...farewell, waited: seconds(4) });
   rig.run(seconds(4));
   assert.equal(rig.whenFirst("master (")?.toFixed(3), "3.609");
 });

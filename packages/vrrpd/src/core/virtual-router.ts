@@ -173,9 +173,14 @@ export class VirtualRouter {
       this.#heardOther = true;
     }
     if (addressesDiffer) this.#addressesDiffer(packet.from);
+    // What lay in the kernel for longer than an interval is the last that a full socket took, and says nothing of the
+    // time since: then we listen for a whole down timer anew, and nobody is taken to have left only just now.
+    const waited = packet.waited ?? micros(0);
+    const stale = waited > advert.interval;
+    if (stale && advert.priority === PRIORITY_LEAVING && this.#state.name === "backup") return;
     this.handle({
       type: "advert",
-      at: micros(now - counted(packet.waited ?? micros(0), advert.interval)),
+      at: stale ? now : micros(now - waited),
       from: packet.from,
       priority: advert.priority,
       interval: advert.interval,
@@ -518,11 +523,3 @@ const ADVERT_DUE: Event = { type: "timer", timer: "advert" };
 const MASTER_DOWN: Event = { type: "timer", timer: "master-down" };
 const NO_SOURCE_4: IpAddress = { family: 4, bytes: new Uint8Array(4) };
 const NO_SOURCE_6: IpAddress = { family: 6, bytes: new Uint8Array(16) };
-
-/**
- * How far back an advert that `waited` in the kernel moves the down timer. One that lay there for longer than an interval
- * is the last that a full socket took, and says nothing of the time since: then we listen for a whole down timer anew.
- */
-function counted(waited: Micros, interval: Micros): Micros {
-  return waited <= interval ? waited : micros(0);
-}
