@@ -148,6 +148,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   "server on-marked-down": "on-marked-down shutdown-sessions",
   "server on-marked-up": "on-marked-up shutdown-backup-sessions",
   "server proto": "proto h1",
+  "server resolvers": "resolvers default",
   "server resolve-prefer": "resolve-prefer ipv4",
   "server resolve-opts": "resolve-opts ignore-weight",
   "server resolve-net": "resolve-net 127.0.0.0/8",

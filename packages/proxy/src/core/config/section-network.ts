@@ -158,7 +158,7 @@ export const resolversSection: SectionKind = {
   name: "resolvers",
   doc: "Name servers for resolving at run time.",
   source: "§5.3.2",
-  status: "later",
+  status: "works",
   keywords: resolverKeywords,
   open: (line, reading) => {
     const name = line.text(1);

@@ -475,7 +475,6 @@ const plainWords: readonly ServerWord[] = [
     (w, v, { line }) => {
       w.server.resolvers = { ...resolversOf(w), resolvers: v, at: line.at };
     },
-    "later",
   ),
   valued(
     "resolve-prefer",

@@ -222,6 +222,8 @@ function reportUnresolved(
     }
   }
   if (reading.commandLine.ignoreUnresolved) return;
+  // The name of a service has no address of its own: its servers have theirs at run time.
+  if (host.startsWith("_") && server.resolvers !== undefined) return;
   const use = server.resolvers?.resolvers;
   // An unknown resolvers section is the error then.
   if (use !== undefined && use !== "" && !reading.draft.resolvers.has(use)) return;

@@ -5,6 +5,8 @@ import type { HealthLine } from "../../core/check/health-line.ts";
 import type { Config } from "../../core/config/model.ts";
 import { AT_CHECK, type CompileContext } from "../../core/sample/compile-context.ts";
 import type { World } from "../../core/sample/world.ts";
+import { ServerResolver } from "../dns/server-resolver.ts";
+import { performRequest } from "../runtime-api/thread-control.ts";
 import type { StartReport } from "../start-report.ts";
 import type { ThreadGroup } from "../thread-group.ts";
 import type { Worker } from "../worker.ts";
@@ -17,6 +19,8 @@ import { type TrafficWord, wordingObserver } from "./traffic-observer.ts";
 /** Checks and lives of all servers of a process. */
 export interface Checks {
   readonly lives: LifeKeeper;
+  /** Addresses that change: servers with `resolvers`. */
+  readonly resolver: ServerResolver;
   /** Begins to check: when the listeners accept. */
   start(): void;
   stop(): void;
@@ -49,6 +53,16 @@ export function openChecks(
   if (plans === undefined) return undefined;
   loadServerStates(config, world, plane, lives, report, now());
   lives.begin();
+  const resolver = new ServerResolver(config, world, lives, {
+    now,
+    move: (proxy, server, address) => {
+      lives.moveTo(proxy, server, address);
+      const request = { kind: "server-address", proxy, server, address } as const;
+      performRequest(worker, 1, request);
+      void threads.ask(request);
+    },
+    say: (proxy, text) => logLine(worker, report, proxy, { level: NOTICE, text }),
+  });
   const seed = new Uint32Array(1);
   crypto.getRandomValues(seed);
   const runner = new CheckRunner({
@@ -69,13 +83,20 @@ export function openChecks(
   threads.onTraffic = hear;
   return {
     lives,
-    start: () => runner.start(),
+    resolver,
+    start: () => {
+      runner.start();
+      resolver.start();
+    },
     stop: () => {
+      resolver.stop();
       runner.stop();
       lives.stop();
     },
   };
 }
+
+const NOTICE = 5;
 
 /** By proxy and server: the layer that `observe` looks at; 0 for none. */
 export function observedLayers(world: World): (4 | 7 | 0)[][] {

@@ -6,6 +6,7 @@ import type { ProcessRates } from "../../core/server/process-rates.ts";
 import type { ProcessFigures } from "../../core/stats/process-info.ts";
 import type { ServerLifeControl } from "../../core/stats/server-life.ts";
 import type { StatsSource } from "../../core/stats/source.ts";
+import type { ServerResolver } from "../dns/server-resolver.ts";
 import type { ThreadFleet } from "./thread-control.ts";
 
 export const LEVELS = ["user", "operator", "admin"] as const;
@@ -63,6 +64,7 @@ export interface ProcessControl {
   readonly world: World;
   readonly source: StatsSource;
   readonly lives: ServerLifeControl;
+  readonly resolver: ServerResolver;
   readonly fleet: ThreadFleet;
   figures(): ProcessFigures;
   /** Limits by second: `set rate-limit`. */

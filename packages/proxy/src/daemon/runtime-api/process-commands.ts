@@ -7,6 +7,7 @@ import { COMPATIBLE_VERSION } from "../../core/config/version.ts";
 import * as stat from "../../core/statistics.ts";
 import { serverRow } from "../../core/statistics.ts";
 import { findProxy, sumOf } from "../../core/stats/source.ts";
+import { RESOLVER_COUNTERS } from "../dns/name-servers.ts";
 import { type Command, type CommandContext, type Refusal, refuse } from "./command.ts";
 
 /** What tells of the process and its parts, and changes the connection's own settings. */
@@ -106,16 +107,19 @@ export const processCommands: readonly Command[] = [
     doc: "resolvers sections and their name servers",
     level: "user",
     run: ([name], { process }) => {
-      const { resolvers } = process.config;
-      if (name !== undefined && !resolvers.has(name))
+      const { sections } = process.resolver;
+      if (name !== undefined && !sections.has(name))
         return refuse("Can't find that resolvers section");
-      return [...resolvers.values()]
-        .filter((section) => name === undefined || section.name === name)
-        .map((section) => {
-          const servers = section.nameservers.map(
-            (server) => ` nameserver ${server.name}:\n${RESOLVER_COUNTERS}`,
-          );
-          return `Resolvers section ${section.name}\n${servers.join("")}\n`;
+      return [...sections]
+        .filter(([section]) => name === undefined || section === name)
+        .map(([section, { counters: servers }]) => {
+          const texts = servers.map(({ name: server, counters }) => {
+            const lines = RESOLVER_COUNTERS.map(
+              (counter) => `  ${`${counter}:`.padEnd(13)}${counters.get(counter) ?? 0}\n`,
+            );
+            return ` nameserver ${server}:\n${lines.join("")}`;
+          });
+          return `Resolvers section ${section}\n${texts.join("")}\n`;
         })
         .join("");
     },
@@ -345,26 +349,6 @@ const UNITS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
 };
-
-const RESOLVER_COUNTERS = [
-  "sent",
-  "snd_error",
-  "valid",
-  "update",
-  "cname",
-  "cname_error",
-  "any_err",
-  "nx",
-  "timeout",
-  "refused",
-  "other",
-  "invalid",
-  "too_big",
-  "truncated",
-  "outdated",
-]
-  .map((name) => `  ${`${name}:`.padEnd(13)}0\n`)
-  .join("");
 
 function onBackends(
   name: string | undefined,

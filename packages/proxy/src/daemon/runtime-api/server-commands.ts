@@ -2,6 +2,7 @@ import { formatAddress, type Micros, micros, parseAddress } from "@ha/base";
 import type { SocketAddress } from "../../core/config/address-model.ts";
 import type { Backend } from "../../core/config/proxy-model.ts";
 import type { Server } from "../../core/config/server-model.ts";
+import { isDnsName } from "../../core/dns/dns-message.ts";
 import type { HealthEvent } from "../../core/server/health-model.ts";
 import type { ServerLife } from "../../core/stats/server-life.ts";
 import { findProxy, findServer } from "../../core/stats/source.ts";
@@ -206,7 +207,7 @@ function setServer(
       return "";
     }
     case "fqdn":
-      return refuse("set server <b>/<s> fqdn failed because no resolution is configured.");
+      return setName(found, word, context);
     case "ssl":
       return refuse(
         "'set server <srv> ssl' cannot be set.  default-server should define ssl settings",
@@ -241,6 +242,22 @@ function setServer(
     default:
       return refuse(SET_SERVER_USAGE);
   }
+}
+
+/** `fqdn <name>`. Texts: HAProxy management guide §9.3, set server. */
+function setName(
+  { proxy, server, backend, life }: Found,
+  name: string,
+  { process }: CommandContext,
+): string | Refusal {
+  if (name === "") return refuse("set server <b>/<s> fqdn requires a FQDN.");
+  if (!isDnsName(name)) return refuse(`set server <b>/<s> fqdn: '${name}' is no host name.`);
+  if (!process.resolver.rename(proxy, server, name)) {
+    return refuse("set server <b>/<s> fqdn failed because no resolution is configured.");
+  }
+  const before = life.address.kind === "inet" ? (life.address.host ?? "") : "";
+  const label = `${backend.name}/${backend.servers[server]?.name ?? ""}`;
+  return `${label} changed its FQDN from ${before} to ${name} by 'stats socket command'\n`;
 }
 
 /** `check-addr <ip> [port <port>]`, and the same of the agent. Texts: observed, haproxy 2.6.12. */

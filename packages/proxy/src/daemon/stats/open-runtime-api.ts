@@ -53,6 +53,7 @@ export function openRuntimeApi(options: {
     world,
     source: view.source,
     lives,
+    resolver: checks.resolver,
     fleet,
     figures: view.figures,
     rates: worker.rates,
