@@ -137,19 +137,49 @@ export interface TrackedEntry {
   release(): void;
 }
 
-/** What TLS says of a connection, for `ssl_fc_*` and `ssl_c_*`. Filled by the TLS layer. */
+/** What TLS says of a connection, for `ssl_fc_*`, `ssl_bc_*` and the names of certificates. Filled by the TLS layer. */
 export interface TlsFacts {
   readonly version: string;
   readonly cipher: string;
+  /** Bits of the cipher's keys, and those that count. */
   readonly cipherBits: number;
+  readonly cipherBitsUsed: number;
   readonly alpn: string;
   readonly sni: string;
   readonly resumed: boolean;
   readonly sessionId: Uint8Array;
-  /** DER of the client's certificate, when it showed one. */
-  readonly clientCertificate: Uint8Array | undefined;
+  readonly sessionKey: Uint8Array;
+  readonly clientRandom: Uint8Array;
+  readonly serverRandom: Uint8Array;
+  readonly finished: Uint8Array;
+  readonly peerFinished: Uint8Array;
+  /** DER of the certificate that the other side showed, and its chain one after the other. */
+  readonly peerCertificate: Uint8Array | undefined;
+  readonly peerChain: Uint8Array | undefined;
+  /** DER of the certificate that we showed. */
+  readonly ownCertificate: Uint8Array | undefined;
   /** OpenSSL's number; 0 is good. */
   readonly verifyResult: number;
+  /** First errors of the check of certificates, whether they ended the handshake or not; 0 for none. */
+  readonly certificateError: number;
+  readonly caError: number;
+  readonly caErrorDepth: number;
+  /** What broke the session; 0 and "" without. */
+  readonly error: number;
+  readonly errorText: string;
+  readonly hello: TlsHelloFacts;
+}
+
+/** What is kept of a client hello: numbers of two bytes each, in network order. */
+export interface TlsHelloFacts {
+  readonly version: number;
+  readonly ciphers: Uint8Array;
+  /** With commas. */
+  readonly cipherNames: string;
+  readonly extensions: Uint8Array;
+  readonly curves: Uint8Array;
+  /** One byte each. */
+  readonly formats: Uint8Array;
 }
 
 /** What a rule wants said in place of a server's answer. Made at load where it has no variable part. */

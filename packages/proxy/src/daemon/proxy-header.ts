@@ -106,7 +106,7 @@ function version2(
 /** Client's bits, result of verifying, and what else is known, each as a TLV of its own. proxy-protocol.txt §2.2.6 */
 function tlsFacts(options: SendProxy["options"], tls: TlsFacts | undefined): number[] {
   if (tls === undefined) return [0, 0, 0, 0, 0];
-  const { clientCertificate: der, verifyResult } = tls;
+  const { peerCertificate: der, verifyResult } = tls;
   const client = CLIENT_SSL | (der === undefined ? 0 : CLIENT_CERTIFICATE);
   const parts = [client, 24, 16, 8, 0].map((shift, i) =>
     i === 0 ? client : (verifyResult >>> shift) & 255,

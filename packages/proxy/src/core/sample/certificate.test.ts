@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parseCertificate } from "./certificate.ts";
-import { createTestWorld, format, testContext, testTransaction } from "./testing/index.ts";
+import { createTestWorld, format, testContext, testTls, testTransaction } from "./testing/index.ts";
 
 const skip = spawnSync("openssl", ["version"]).status === 0 ? false : "openssl is not installed";
 
@@ -47,17 +47,7 @@ function certificate(kind: readonly string[]): Uint8Array {
 test("a certificate's fields are those that openssl put into it", { skip }, () => {
   const der = certificate(["rsa:2048"]);
   const transaction = testTransaction("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-  transaction.session.tls = {
-    version: "TLSv1.3",
-    cipher: "TLS_AES_128_GCM_SHA256",
-    cipherBits: 128,
-    alpn: "",
-    sni: "",
-    resumed: false,
-    sessionId: new Uint8Array(0),
-    clientCertificate: der,
-    verifyResult: 0,
-  };
+  transaction.session.tls = testTls({ peerCertificate: der });
   const context = testContext(createTestWorld());
   const value = (expression: string): string => format(`%[${expression}]`, transaction, context);
   assert.equal(value("ssl_c_s_dn"), "/C=FR/O=Some, Org/OU=one/OU=two/CN=client.example");

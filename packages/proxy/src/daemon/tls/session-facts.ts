@@ -25,6 +25,10 @@ export class SessionFacts implements TlsFacts {
     return this.#keep("cipherBits", () => this.session.cipherBits);
   }
 
+  get cipherBitsUsed(): number {
+    return this.#keep("cipherBitsUsed", () => this.session.cipherBitsUsed);
+  }
+
   get alpn(): string {
     return this.#keep("alpn", () => this.session.alpn);
   }
@@ -41,12 +45,64 @@ export class SessionFacts implements TlsFacts {
     return this.#keep("sessionId", () => this.session.sessionId);
   }
 
-  get clientCertificate(): Uint8Array | undefined {
-    return this.#keep("clientCertificate", () => this.session.peerCertificate);
+  get sessionKey(): Uint8Array {
+    return this.#keep("sessionKey", () => this.session.sessionKey);
+  }
+
+  get clientRandom(): Uint8Array {
+    return this.#keep("clientRandom", () => this.session.clientRandom);
+  }
+
+  get serverRandom(): Uint8Array {
+    return this.#keep("serverRandom", () => this.session.serverRandom);
+  }
+
+  get finished(): Uint8Array {
+    return this.#keep("finished", () => this.session.finished);
+  }
+
+  get peerFinished(): Uint8Array {
+    return this.#keep("peerFinished", () => this.session.peerFinished);
+  }
+
+  get peerCertificate(): Uint8Array | undefined {
+    return this.#keep("peerCertificate", () => this.session.peerCertificate);
+  }
+
+  get peerChain(): Uint8Array | undefined {
+    return this.#keep("peerChain", () => this.session.peerChain);
+  }
+
+  get ownCertificate(): Uint8Array | undefined {
+    return this.#keep("ownCertificate", () => this.session.ownCertificate);
   }
 
   get verifyResult(): number {
     return this.#keep("verifyResult", () => this.session.verifyResult);
+  }
+
+  get certificateError(): number {
+    return this.#keep("certificateError", () => this.session.certificateError);
+  }
+
+  get caError(): number {
+    return this.#keep("caError", () => this.session.caError);
+  }
+
+  get caErrorDepth(): number {
+    return this.#keep("caErrorDepth", () => this.session.caErrorDepth);
+  }
+
+  get error(): number {
+    return this.#keep("error", () => this.session.error);
+  }
+
+  get errorText(): string {
+    return this.#keep("errorText", () => this.session.errorText);
+  }
+
+  get hello(): TlsFacts["hello"] {
+    return this.#keep("hello", () => this.session.hello);
   }
 
   #keep<T>(name: string, read: () => T): T {

@@ -5,41 +5,87 @@ import type { FetchKeyword } from "../fetch-keyword.ts";
 import { BIN, encodeText, latin1, type Sample, SINT, STR, setBytes, setInt } from "../sample.ts";
 import { type Family, plain } from "./declare.ts";
 
-const CLIENT: Family = { layer: "session", source: "HAProxy configuration manual §7.3.4" };
+const SOURCE = "HAProxy configuration manual §7.3.4";
 
-/** What the client's certificate says; no sample without one. */
-export const CERTIFICATE_FETCHES: readonly FetchKeyword[] = [
-  field("ssl_c_version", SINT, "Version of the client's certificate.", (certificate, sample) =>
+/** Whose certificate a family of names is about. */
+interface Whose {
+  readonly prefix: string;
+  readonly who: string;
+  readonly family: Family;
+  readonly of: (transaction: Transaction) => Uint8Array | undefined;
+}
+
+const WHOSE: readonly Whose[] = [
+  {
+    prefix: "ssl_c",
+    who: "the client's certificate",
+    family: { layer: "session", source: SOURCE },
+    of: ({ session: { tls } }) => tls?.peerCertificate,
+  },
+  {
+    prefix: "ssl_f",
+    who: "the certificate shown to the client",
+    family: { layer: "session", source: SOURCE },
+    of: ({ session: { tls } }) => tls?.ownCertificate,
+  },
+  {
+    prefix: "ssl_s",
+    who: "the server's certificate",
+    family: { layer: "server", source: SOURCE },
+    of: ({ serverTls }) => serverTls?.peerCertificate,
+  },
+];
+
+/** What certificates say; no sample without one. */
+export const CERTIFICATE_FETCHES: readonly FetchKeyword[] = WHOSE.flatMap((whose) => [
+  field(whose, "version", SINT, "Version", (certificate, sample) =>
     setInt(sample, certificate.version),
   ),
-  field("ssl_c_serial", BIN, "Serial number of the client's certificate.", ({ serial }, sample) => {
+  field(whose, "serial", BIN, "Serial number", ({ serial }, sample) => {
     const first = serial.findIndex((byte, i) => byte !== 0 || i === serial.length - 1);
     return setBytes(sample, BIN, serial.slice(Math.max(0, first)));
   }),
-  field("ssl_c_notbefore", STR, "Start of its validity, YYMMDDhhmmssZ.", ({ notBefore }, sample) =>
+  field(whose, "notbefore", STR, "Start of validity, YYMMDDhhmmssZ,", ({ notBefore }, sample) =>
     setBytes(sample, STR, encodeText(notBefore)),
   ),
-  field("ssl_c_notafter", STR, "End of its validity, YYMMDDhhmmssZ.", ({ notAfter }, sample) =>
+  field(whose, "notafter", STR, "End of validity, YYMMDDhhmmssZ,", ({ notAfter }, sample) =>
     setBytes(sample, STR, encodeText(notAfter)),
   ),
   field(
-    "ssl_c_sig_alg",
+    whose,
+    "sig_alg",
     STR,
-    "Algorithm of its signature: RSA-SHA256.",
+    "Algorithm of the signature (RSA-SHA256)",
     ({ signatureAlgorithm }, sample) => setBytes(sample, STR, encodeText(signatureAlgorithm)),
   ),
-  field("ssl_c_key_alg", STR, "Algorithm of its key: rsaEncryption.", ({ keyAlgorithm }, sample) =>
+  field(whose, "key_alg", STR, "Algorithm of the key (rsaEncryption)", ({ keyAlgorithm }, sample) =>
     setBytes(sample, STR, encodeText(keyAlgorithm)),
   ),
-  name("ssl_c_s_dn", "Subject", ({ subject }) => subject),
-  name("ssl_c_i_dn", "Issuer", ({ issuer }) => issuer),
-];
+  plain(whose.family, `${whose.prefix}_der`, BIN, `DER of ${whose.who}.`, () => (t, sample) => {
+    const der = whose.of(t);
+    return der !== undefined && setBytes(sample, BIN, der);
+  }),
+  plain(
+    whose.family,
+    `${whose.prefix}_sha1`,
+    BIN,
+    `SHA-1 of ${whose.who}.`,
+    ({ world }) =>
+      (t, sample) => {
+        const der = whose.of(t);
+        const digest = der === undefined ? undefined : world.ports.digests.hash("sha1", der);
+        return digest !== undefined && setBytes(sample, BIN, digest);
+      },
+  ),
+  name(whose, "s_dn", "Subject", ({ subject }) => subject),
+  name(whose, "i_dn", "Issuer", ({ issuer }) => issuer),
+]);
 
 /** One reading of each certificate, as long as its connection lives. */
-function reader(): (transaction: Transaction) => Certificate | undefined {
+function reader(whose: Whose): (transaction: Transaction) => Certificate | undefined {
   const known = new WeakMap<Uint8Array, Certificate>();
-  return ({ session: { tls } }) => {
-    const der = tls?.clientCertificate;
+  return (transaction) => {
+    const der = whose.of(transaction);
     if (der === undefined) return undefined;
     const parsed = known.get(der) ?? parseCertificate(der);
     if (parsed !== undefined) known.set(der, parsed);
@@ -48,13 +94,14 @@ function reader(): (transaction: Transaction) => Certificate | undefined {
 }
 
 function field(
+  whose: Whose,
   keyword: string,
   type: typeof SINT | typeof STR | typeof BIN,
   doc: string,
   give: (certificate: Certificate, sample: Sample) => boolean,
 ): FetchKeyword {
-  return plain(CLIENT, keyword, type, doc, () => {
-    const certificateOf = reader();
+  return plain(whose.family, `${whose.prefix}_${keyword}`, type, `${doc} of ${whose.who}.`, () => {
+    const certificateOf = reader(whose);
     return (transaction, sample) => {
       const certificate = certificateOf(transaction);
       return certificate !== undefined && give(certificate, sample);
@@ -63,15 +110,17 @@ function field(
 }
 
 function name(
-  keyword: string,
+  whose: Whose,
+  suffix: string,
   what: string,
   of: (certificate: Certificate) => readonly NamePart[],
 ): FetchKeyword {
+  const keyword = `${whose.prefix}_${suffix}`;
   return {
     name: keyword,
     syntax: `${keyword}([<entry>[,<occ>[,<format>]]])`,
-    doc: `${what} of the client's certificate: all of it (/C=FR/CN=x, or by RFC 2253 with <format> rfc2253), or the value of <entry> number <occ> (negative from the end).`,
-    ...CLIENT,
+    doc: `${what} of ${whose.who}: all of it (/C=FR/CN=x, or by RFC 2253 with <format> rfc2253), or the value of <entry> number <occ> (negative from the end).`,
+    ...whose.family,
     type: STR,
     arity: [0, 3],
     compile: ([entry, occurrence, format], context, token) => {
@@ -82,7 +131,7 @@ function name(
         return refuse(context, token, `occurrence '${occurrence?.text}' is not an integer`);
       if (format !== undefined && format.text !== "rfc2253")
         return refuse(context, token, `format '${format.text}' is not rfc2253`);
-      const certificateOf = reader();
+      const certificateOf = reader(whose);
       return (transaction, sample) => {
         const certificate = certificateOf(transaction);
         if (certificate === undefined) return false;

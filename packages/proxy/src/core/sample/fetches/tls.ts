@@ -1,12 +1,16 @@
-import type { TlsFacts } from "../../transaction.ts";
-import type { Fetch, FetchKeyword } from "../fetch-keyword.ts";
+import { xxh64 } from "../../hash/xxhash.ts";
+import { hex } from "../../tls/hex.ts";
+import type { TlsFacts, Transaction } from "../../transaction.ts";
+import type { FetchKeyword } from "../fetch-keyword.ts";
 import {
   BIN,
   BOOL,
   type DeclaredType,
   encodeText,
+  type Sample,
   SINT,
   STR,
+  setBool,
   setBytes,
   setInt,
 } from "../sample.ts";
@@ -15,194 +19,289 @@ import { type Family, flag, plain } from "./declare.ts";
 const CLIENT: Family = { layer: "session", source: "HAProxy configuration manual §7.3.4" };
 const SERVER: Family = { ...CLIENT, layer: "server" };
 
-/**
- * TLS of the client's connection, by what the TLS layer reports; no sample in clear text. Names that need more than
- * it reports are known, and find nothing.
- */
+/** One side of the traffic: its prefix, and what TLS knows there. */
+interface Side {
+  readonly prefix: "ssl_fc" | "ssl_bc";
+  readonly who: string;
+  readonly family: Family;
+  readonly of: (transaction: Transaction) => TlsFacts | undefined;
+}
+
+const CLIENT_SIDE: Side = {
+  prefix: "ssl_fc",
+  who: "with the client",
+  family: CLIENT,
+  of: ({ session }) => session.tls,
+};
+const SERVER_SIDE: Side = {
+  prefix: "ssl_bc",
+  who: "with the server",
+  family: SERVER,
+  of: ({ serverTls }) => serverTls,
+};
+
+/** TLS of connections, by what the TLS layer reports; no sample in clear text. HAProxy configuration manual §7.3.4. */
 export const TLS_FETCHES: readonly FetchKeyword[] = [
   flag(CLIENT, "ssl_fc", "Whether the client speaks TLS.", (t) => t.session.tls !== undefined),
-  text("ssl_fc_protocol", "TLS version: TLSv1.3.", (tls) => tls.version),
-  text("ssl_fc_cipher", "Cipher's name.", (tls) => tls.cipher),
-  text("ssl_fc_alpn", "Protocol agreed by ALPN.", (tls) => tls.alpn),
-  text("ssl_fc_sni", "Server name that the client asked for.", (tls) => tls.sni),
-  value(
-    "ssl_fc_use_keysize",
-    SINT,
-    "Bits of the key in use.",
-    (tls) => (_t, sample) => setInt(sample, tls.cipherBits),
-  ),
-  value(
-    "ssl_fc_alg_keysize",
-    SINT,
-    "Bits of the cipher's keys.",
-    (tls) => (_t, sample) => setInt(sample, tls.cipherBits),
-  ),
-  value(
-    "ssl_fc_session_id",
-    BIN,
-    "Session's id.",
-    (tls) => (_t, sample) => setBytes(sample, BIN, tls.sessionId),
-  ),
   flag(
-    CLIENT,
-    "ssl_fc_is_resumed",
-    "Whether the session was resumed.",
-    (t) => t.session.tls?.resumed ?? false,
+    SERVER,
+    "ssl_bc",
+    "Whether the connection to the server is TLS.",
+    (t) => t.serverTls !== undefined,
   ),
-  flag(
-    CLIENT,
-    "ssl_fc_has_sni",
+  ...[CLIENT_SIDE, SERVER_SIDE].flatMap(bothSides),
+  text(CLIENT_SIDE, "sni", "Server name that the client asked for.", (tls) => tls.sni),
+  bool(
+    CLIENT_SIDE,
+    "has_sni",
     "Whether the client asked for a server name.",
-    (t) => (t.session.tls?.sni ?? "") !== "",
+    (tls) => tls.sni !== "",
   ),
-  flag(
-    CLIENT,
-    "ssl_fc_has_crt",
-    "Whether the client showed a certificate.",
-    (t) => t.session.tls?.clientCertificate !== undefined,
+  bool(
+    CLIENT_SIDE,
+    "has_crt",
+    "Whether the client showed a certificate in this very connection.",
+    (tls) => tls.peerCertificate !== undefined && !tls.resumed,
   ),
-  flag(
-    CLIENT,
-    "ssl_c_used",
-    "Whether the client showed a certificate, in this session or the one resumed.",
-    (t) => t.session.tls?.clientCertificate !== undefined,
-  ),
-  flag(
-    CLIENT,
-    "ssl_fc_has_early",
+  bool(
+    CLIENT_SIDE,
+    "has_early",
     "Whether early data was sent: never, it is not accepted.",
     () => false,
   ),
-  value(
-    "ssl_c_verify",
-    SINT,
-    "OpenSSL's number for the client certificate's check; 0 is good.",
-    (tls) => (_t, sample) => setInt(sample, tls.verifyResult),
+  number(
+    CLIENT_SIDE,
+    "protocol_hello_id",
+    "Version field of the client hello.",
+    (tls) => tls.hello.version,
   ),
-  value(
-    "ssl_c_err",
-    SINT,
-    "As ssl_c_verify, at depth 0.",
-    (tls) => (_t, sample) => setInt(sample, tls.verifyResult),
-  ),
-  value(
-    "ssl_c_der",
+  list(
+    "cipherlist_bin",
     BIN,
-    "Client certificate, DER.",
-    (tls) => (_t, sample) =>
-      tls.clientCertificate !== undefined && setBytes(sample, BIN, tls.clientCertificate),
+    "Ciphers of the client hello, two bytes each",
+    (hello) => hello.ciphers,
+  ),
+  list("cipherlist_hex", STR, "Ciphers of the client hello, in hexadecimal", (hello) =>
+    encodeText(hex(hello.ciphers).toUpperCase()),
+  ),
+  list("cipherlist_str", STR, "Names of the ciphers of the client hello", (hello) =>
+    encodeText(hello.cipherNames),
+  ),
+  list(
+    "extlist_bin",
+    BIN,
+    "Extensions of the client hello, two bytes each",
+    (hello) => hello.extensions,
+  ),
+  list("eclist_bin", BIN, "Curves of the client hello, two bytes each", (hello) => hello.curves),
+  list("ecformats_bin", BIN, "Point formats of the client hello", (hello) => hello.formats),
+  plain(
+    CLIENT,
+    "ssl_fc_cipherlist_xxh",
+    SINT,
+    "XXH64 of the ciphers of the client hello. Needs tune.ssl.capture-buffer-size.",
+    () => (t, sample) => {
+      const ciphers = t.session.tls?.hello.ciphers;
+      if (ciphers === undefined || ciphers.length === 0) return false;
+      return setInt(sample, Number(BigInt.asIntN(64, xxh64(ciphers, 0, ciphers.length, 0n))));
+    },
   ),
   plain(
     CLIENT,
-    "ssl_c_sha1",
-    BIN,
-    "SHA-1 of the client certificate.",
-    ({ world }) =>
-      (t, sample) => {
-        const certificate = t.session.tls?.clientCertificate;
-        const digest =
-          certificate === undefined ? undefined : world.ports.digests.hash("sha1", certificate);
-        return digest !== undefined && setBytes(sample, BIN, digest);
-      },
+    "ssl_c_used",
+    BOOL,
+    "Whether the client showed a certificate, in this session or the one resumed.",
+    () => (t, sample) => {
+      const { tls } = t.session;
+      return tls !== undefined && setBool(sample, tls.peerCertificate !== undefined);
+    },
   ),
-  value(
-    "fc_err",
-    SINT,
-    "Error of the client connection's handshake; 0 when it went well.",
-    () => (_t, sample) => setInt(sample, 0),
-    true,
+  certificateNumber(
+    "ssl_c_verify",
+    "OpenSSL's number for the check; 0 is good.",
+    (tls) => tls.verifyResult,
   ),
-  value(
-    "ssl_fc_err",
-    SINT,
-    "Error of the TLS handshake; 0 when it went well.",
-    () => (_t, sample) => setInt(sample, 0),
+  certificateNumber(
+    "ssl_c_err",
+    "First error of the check at depth 0; 0 for none.",
+    (tls) => tls.certificateError,
   ),
-  value(
+  certificateNumber(
     "ssl_c_ca_err",
-    SINT,
-    "Error of the check above depth 0; 0 when there was none.",
-    () => (_t, sample) => setInt(sample, 0),
+    "First error of the check above depth 0; 0 for none.",
+    (tls) => tls.caError,
   ),
-  value(
-    "ssl_c_ca_err_depth",
-    SINT,
-    "Depth of that error.",
-    () => (_t, sample) => setInt(sample, 0),
+  certificateNumber("ssl_c_ca_err_depth", "Depth of that error.", (tls) => tls.caErrorDepth),
+  chain("ssl_c_chain_der", CLIENT_SIDE, "the client"),
+  chain("ssl_s_chain_der", SERVER_SIDE, "the server"),
+  ...["fc", "bc"].flatMap((side) =>
+    connectionError(side === "fc" ? CLIENT_SIDE : SERVER_SIDE, side),
   ),
-  flag(SERVER, "ssl_bc", "Whether the connection to the server is TLS.", () => false),
   ...unreported(),
 ];
 
-function value(
-  name: string,
-  type: DeclaredType,
-  doc: string,
-  make: (tls: TlsFacts) => Fetch,
-  always = false,
-): FetchKeyword {
-  return plain(CLIENT, name, type, doc, () => (t, sample) => {
-    const { tls } = t.session;
-    if (tls === undefined) return always && setInt(sample, 0);
-    return make(tls)(t, sample);
-  });
+function bothSides(side: Side): FetchKeyword[] {
+  return [
+    text(side, "protocol", `TLS version ${side.who}: TLSv1.3.`, (tls) => tls.version),
+    text(side, "cipher", `Name of the cipher ${side.who}.`, (tls) => tls.cipher),
+    text(side, "alpn", `Protocol agreed ${side.who} by ALPN.`, (tls) => tls.alpn),
+    number(side, "alg_keysize", `Bits of the cipher's keys ${side.who}.`, (tls) => tls.cipherBits),
+    number(
+      side,
+      "use_keysize",
+      `Bits of the keys ${side.who} that count.`,
+      (tls) => tls.cipherBitsUsed,
+    ),
+    bool(side, "is_resumed", `Whether the session ${side.who} was resumed.`, (tls) => tls.resumed),
+    binary(side, "session_id", `Id of the session ${side.who}.`, (tls) => tls.sessionId),
+    binary(
+      side,
+      "session_key",
+      `Master secret of the session ${side.who}.`,
+      (tls) => tls.sessionKey,
+    ),
+    binary(
+      side,
+      "client_random",
+      `Random bytes of the client ${side.who}.`,
+      (tls) => tls.clientRandom,
+    ),
+    binary(
+      side,
+      "server_random",
+      `Random bytes of the server ${side.who}.`,
+      (tls) => tls.serverRandom,
+    ),
+    // The first Finished message of the handshake, as HAProxy has it on both sides. RFC 5929 §3.
+    binary(side, "unique_id", `Channel binding ${side.who}.`, (tls) =>
+      tls.resumed ? tls.finished : tls.peerFinished,
+    ),
+    number(
+      side,
+      "err",
+      `Error of the handshake ${side.who}; 0 when it went well.`,
+      (tls) => tls.error,
+    ),
+    text(side, "err_str", `That error in OpenSSL's words.`, (tls) => tls.errorText),
+    text(side, "npn", `Protocol agreed by NPN: never, no library has it.`, () => ""),
+  ];
 }
 
-function text(name: string, doc: string, read: (tls: TlsFacts) => string): FetchKeyword {
-  return plain(CLIENT, name, STR, doc, () => (t, sample) => {
-    const { tls } = t.session;
+function text(side: Side, name: string, doc: string, read: (tls: TlsFacts) => string) {
+  return plain(side.family, `${side.prefix}_${name}`, STR, doc, () => (t, sample) => {
+    const tls = side.of(t);
     const found = tls === undefined ? "" : read(tls);
     return found !== "" && setBytes(sample, STR, encodeText(found));
   });
 }
 
-/** Names of the manual whose data the TLS layer does not report. */
-function unreported(): FetchKeyword[] {
-  const certificate = (side: string): [string, DeclaredType][] => [
-    [`ssl_${side}_i_dn`, STR],
-    [`ssl_${side}_s_dn`, STR],
-    [`ssl_${side}_serial`, BIN],
-    [`ssl_${side}_notafter`, STR],
-    [`ssl_${side}_notbefore`, STR],
-    [`ssl_${side}_key_alg`, STR],
-    [`ssl_${side}_sig_alg`, STR],
-    [`ssl_${side}_version`, SINT],
-    [`ssl_${side}_chain_der`, BIN],
+function number(side: Side, name: string, doc: string, read: (tls: TlsFacts) => number) {
+  return plain(side.family, `${side.prefix}_${name}`, SINT, doc, () => (t, sample) => {
+    const tls = side.of(t);
+    return tls !== undefined && setInt(sample, read(tls));
+  });
+}
+
+function bool(side: Side, name: string, doc: string, read: (tls: TlsFacts) => boolean) {
+  return plain(side.family, `${side.prefix}_${name}`, BOOL, doc, () => (t, sample) => {
+    const tls = side.of(t);
+    return setBool(sample, tls !== undefined && read(tls));
+  });
+}
+
+function binary(side: Side, name: string, doc: string, read: (tls: TlsFacts) => Uint8Array) {
+  return plain(side.family, `${side.prefix}_${name}`, BIN, doc, () => (t, sample) => {
+    const tls = side.of(t);
+    const bytes = tls === undefined ? undefined : read(tls);
+    return bytes !== undefined && bytes.length > 0 && setBytes(sample, BIN, bytes);
+  });
+}
+
+/** Lists that are kept of the client hello. `<filter>` 1 leaves out values that mean nothing (GREASE, RFC 8701). */
+function list(
+  name: string,
+  type: typeof BIN | typeof STR,
+  doc: string,
+  read: (hello: TlsFacts["hello"]) => Uint8Array,
+): FetchKeyword {
+  return {
+    name: `ssl_fc_${name}`,
+    syntax: `ssl_fc_${name}([<filter>])`,
+    doc: `${doc}; <filter> 1 leaves out GREASE. Needs tune.ssl.capture-buffer-size.`,
+    ...CLIENT,
+    type,
+    arity: [0, 1],
+    compile: ([filter]) => {
+      const plainOnly = filter?.text === "1";
+      return (t, sample: Sample) => {
+        const hello = t.session.tls?.hello;
+        if (hello === undefined) return false;
+        const bytes = read(plainOnly ? withoutGrease(hello) : hello);
+        return bytes.length > 0 && setBytes(sample, type, bytes);
+      };
+    },
+  };
+}
+
+function withoutGrease(hello: TlsFacts["hello"]): TlsFacts["hello"] {
+  return {
+    ...hello,
+    ciphers: meaningful(hello.ciphers),
+    extensions: meaningful(hello.extensions),
+    curves: meaningful(hello.curves),
+  };
+}
+
+/** Without 0x0a0a, 0x1a1a … RFC 8701 §2. */
+function meaningful(pairs: Uint8Array): Uint8Array {
+  const kept: number[] = [];
+  for (let at = 0; at + 1 < pairs.length; at += 2) {
+    const [high = 0, low = 0] = [pairs[at], pairs[at + 1]];
+    if (high !== low || (high & 0x0f) !== 0x0a) kept.push(high, low);
+  }
+  return Uint8Array.from(kept);
+}
+
+function certificateNumber(name: string, doc: string, read: (tls: TlsFacts) => number) {
+  return plain(CLIENT, name, SINT, `Client certificate: ${doc}`, () => (t, sample) => {
+    const { tls } = t.session;
+    return tls !== undefined && setInt(sample, read(tls));
+  });
+}
+
+function chain(name: string, side: Side, who: string): FetchKeyword {
+  return plain(
+    side.family,
+    name,
+    BIN,
+    `Chain of ${who} as it was sent, DER one after the other.`,
+    () => (t, sample) => {
+      const der = side.of(t)?.peerChain;
+      return der !== undefined && setBytes(sample, BIN, der);
+    },
+  );
+}
+
+/** `fc_err`: 0 in clear text as well. */
+function connectionError(side: Side, prefix: string): FetchKeyword[] {
+  return [
+    plain(
+      side.family,
+      `${prefix}_err`,
+      SINT,
+      `Error of the connection's handshakes ${side.who}; 0 when they went well.`,
+      () => (t, sample) => setInt(sample, side.of(t)?.error ?? 0),
+    ),
+    plain(side.family, `${prefix}_err_str`, STR, "That error in words.", () => (t, sample) => {
+      const words = side.of(t)?.errorText ?? "";
+      return words !== "" && setBytes(sample, STR, encodeText(words));
+    }),
   ];
+}
+
+/** Names of the manual whose data the kernel does not report here. */
+function unreported(): FetchKeyword[] {
   const names: [string, DeclaredType][] = [
-    ["ssl_c_chain_der", BIN],
-    ...certificate("f"),
-    ...certificate("s"),
-    ["ssl_f_der", BIN],
-    ["ssl_f_sha1", BIN],
-    ["ssl_s_der", BIN],
-    ["ssl_s_sha1", BIN],
-    ["ssl_fc_npn", STR],
-    ["ssl_fc_unique_id", BIN],
-    ["ssl_fc_session_key", BIN],
-    ["ssl_fc_client_random", BIN],
-    ["ssl_fc_server_random", BIN],
-    ["ssl_fc_cipherlist_bin", BIN],
-    ["ssl_fc_cipherlist_hex", STR],
-    ["ssl_fc_cipherlist_str", STR],
-    ["ssl_fc_cipherlist_xxh", SINT],
-    ["ssl_fc_protocol_hello_id", SINT],
-    ["ssl_fc_extlist_bin", BIN],
-    ["ssl_fc_eclist_bin", BIN],
-    ["ssl_fc_ecformats_bin", BIN],
-    ["ssl_fc_err_str", STR],
-    ["fc_err_str", STR],
-    ["ssl_bc_alg_keysize", SINT],
-    ["ssl_bc_use_keysize", SINT],
-    ["ssl_bc_alpn", STR],
-    ["ssl_bc_cipher", STR],
-    ["ssl_bc_protocol", STR],
-    ["ssl_bc_session_id", BIN],
-    ["ssl_bc_is_resumed", BOOL],
-    ["ssl_bc_err", SINT],
-    ["ssl_bc_err_str", STR],
-    ["bc_err", SINT],
-    ["bc_err_str", STR],
     ["fc_rtt", SINT],
     ["fc_rttvar", SINT],
     ["fc_unacked", SINT],
@@ -216,9 +315,7 @@ function unreported(): FetchKeyword[] {
     name,
     syntax: `${name}([…])`,
     doc: "Known, but not reported here: finds no sample. A warning says so.",
-    ...(name.includes("_bc") || name.startsWith("bc_") || name.startsWith("ssl_s_")
-      ? SERVER
-      : CLIENT),
+    ...CLIENT,
     type,
     arity: [0, 3],
     compile: (_args, { diagnostics }, token) => {

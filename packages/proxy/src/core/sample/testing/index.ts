@@ -6,7 +6,7 @@ import { compileLogFormat, HTTP_TEXT, type LogFormatOptions } from "../../log/lo
 import { PatternStore } from "../../map/pattern-store.ts";
 import type { ProxyState } from "../../server/proxy-state.ts";
 import type { StickTable } from "../../server/stick-table.ts";
-import { type BufferPool, Transaction } from "../../transaction.ts";
+import { type BufferPool, type TlsFacts, Transaction } from "../../transaction.ts";
 import { AT_REQUEST, type CompileContext } from "../compile-context.ts";
 import { encodeBytes, latin1 } from "../sample.ts";
 import { VariableNames } from "../variable.ts";
@@ -167,4 +167,42 @@ export function format(
   if (template === undefined) throw new Error(findings(context).join("\n"));
   const out = new Uint8Array(65_536);
   return latin1(out, 0, template.write(transaction, out, 0, out.length));
+}
+
+/** What TLS says of a connection, as told, and otherwise of an ordinary TLS 1.3 session. */
+export function testTls(told: Partial<TlsFacts> = {}): TlsFacts {
+  const none = new Uint8Array(0);
+  return {
+    version: "TLSv1.3",
+    cipher: "TLS_AES_128_GCM_SHA256",
+    cipherBits: 128,
+    cipherBitsUsed: 128,
+    alpn: "",
+    sni: "",
+    resumed: false,
+    sessionId: none,
+    sessionKey: none,
+    clientRandom: none,
+    serverRandom: none,
+    finished: none,
+    peerFinished: none,
+    peerCertificate: undefined,
+    peerChain: undefined,
+    ownCertificate: undefined,
+    verifyResult: 0,
+    certificateError: 0,
+    caError: 0,
+    caErrorDepth: 0,
+    error: 0,
+    errorText: "",
+    hello: {
+      version: 0x0303,
+      ciphers: none,
+      cipherNames: "",
+      extensions: none,
+      curves: none,
+      formats: none,
+    },
+    ...told,
+  };
 }
