@@ -238,3 +238,8 @@ function isPattern(text: string): boolean {
     return false;
   }
 }
+
+/** What a pair is when a drill says nothing of it. */
+export function defaultPlan(): PairPlan {
+  return pair.parse({});
+}

@@ -1,11 +1,11 @@
 export { inMs, type Judgement, judge, type Verdict } from "./checker.ts";
 export type { Drill, PairPlan, ProbePlan } from "./drill.ts";
-export { faultsOf, needsOf } from "./drill.ts";
+export { defaultPlan, faultsOf, needsOf } from "./drill.ts";
 export type { Applied, Driver, Running } from "./driver.ts";
 export { describeFault, type Fault, type Need, netemWords } from "./fault.ts";
 export { type HistoryEvent, type Observation, STOPPED, stateInLog } from "./history.ts";
 export { hostsOfRole, type Inventory, type LabHost } from "./inventory.ts";
-export { durationOf, type PairTimes } from "./limit.ts";
+export { durationOf, fixedDuration, type PairTimes } from "./limit.ts";
 export { LAB_HOSTS, loadDrill, loadInventory } from "./load-files.ts";
 export { BROKEN_LINE, haproxyConf, keepalivedConf } from "./pair-files.ts";
 export type { DaemonName, Programs, ProxyName } from "./programs.ts";

@@ -1,0 +1,107 @@
+import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+import { type Micros, micros } from "@ha/base";
+import { now } from "./namespaces/wall-clock.ts";
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** How long a command on a machine may take; emulated ones need seconds to answer at all. */
+const COMMAND_LIMIT_MS = 120_000;
+
+/**
+ * A machine that is reached by ssh, as root by sudo. Commands share one connection: a new one costs a second and more
+ * on an emulated machine. Its clock is its own: `toOurs` converts.
+ */
+export class SshMachine {
+  readonly name: string;
+  readonly #config: string;
+  readonly #control: string;
+  /** Its clock less ours, in microseconds. */
+  #offset = 0;
+
+  /** @param options `config`: the file of `vagrant ssh-config`; `folder`: where the shared connection's socket goes. */
+  constructor(name: string, options: { readonly config: string; readonly folder: string }) {
+    this.name = name;
+    this.#config = options.config;
+    this.#control = `${options.folder}/ssh-${name}`;
+  }
+
+  /** Runs a shell script as root and gives its output. Rejects when it fails. */
+  run(script: string, { input = "" }: { readonly input?: string } = {}): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const child = execFile(
+        "ssh",
+        this.#arguments(script),
+        { timeout: COMMAND_LIMIT_MS, maxBuffer: 1 << 26 },
+        (error, stdout, stderr) => {
+          if (error === null) resolve(stdout);
+          else
+            reject(new Error(`${this.name}: ${script.split("\n")[0]}: ${stderr || error.message}`));
+        },
+      );
+      child.stdin?.on("error", () => {});
+      child.stdin?.end(input);
+    });
+  }
+
+  /** Runs a shell script as root that goes on until its standard input ends, or the connection. */
+  spawn(script: string): Child {
+    return spawn("ssh", this.#arguments(script), { stdio: ["pipe", "pipe", "pipe"] });
+  }
+
+  async writeFile(path: string, text: string): Promise<void> {
+    await this.run(`cat > ${quote(path)}`, { input: text });
+  }
+
+  /**
+   * Runs a script and gives the time at which it had done its work, taken on the machine: how long ssh takes to get there
+   * does not count.
+   */
+  async runAt(script: string): Promise<Micros> {
+    const said = await this.run(`${script}\ndate +%s.%N`);
+    return this.toOurs(Number(said.trim().split("\n").at(-1)) * 1e6);
+  }
+
+  /** Learns how far the machine's clock is from ours: by the quickest of some round trips. */
+  async syncClock(): Promise<void> {
+    await this.run("true");
+    let best = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 5; i++) {
+      const before = now();
+      const theirs = Number(await this.run("date +%s.%N")) * 1e6;
+      const after = now();
+      if (after - before >= best) continue;
+      best = after - before;
+      this.#offset = theirs - (before + after) / 2;
+    }
+  }
+
+  toOurs(time: number): Micros {
+    return micros(time - this.#offset);
+  }
+
+  /** Ends the shared connection: that of a machine that was powered off would hang. */
+  disconnect(): Promise<void> {
+    return new Promise((resolve) => {
+      const options = ["-F", this.#config, "-o", `ControlPath=${this.#control}`, "-O", "exit"];
+      execFile("ssh", [...options, this.name], () => resolve());
+    });
+  }
+
+  #arguments(script: string): string[] {
+    return [
+      "-F",
+      this.#config,
+      ...["-o", "ControlMaster=auto", "-o", `ControlPath=${this.#control}`],
+      ...["-o", "ControlPersist=600", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=10"],
+      ...["-o", "LogLevel=ERROR"],
+      this.name,
+      `sudo sh -c ${quote(script)}`,
+    ];
+  }
+}
+
+/** A word of the shell. */
+export function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
