@@ -1,4 +1,5 @@
 import { CHECK_STATUSES } from "../check/check-status.ts";
+import { ABUSES } from "../http2/abuse.ts";
 import { ALL_COLUMNS, type Column, type ColumnName, MODULE_COLUMNS, tagOf } from "./column.ts";
 import { type Metric, OBJECT_METRICS, PROCESS_METRICS } from "./metric.ts";
 import { infoFields, type ProcessFigures } from "./process-info.ts";
@@ -75,10 +76,13 @@ export function prometheusText(
   request: ScrapeRequest,
   rows: readonly StatRow[],
   figures: ProcessFigures,
-  source: Pick<StatsSource, "tables" | "proxies">,
+  source: Pick<StatsSource, "tables" | "proxies" | "threads">,
 ): string {
   const writer = new MetricWriter(request);
-  if (request.scopes.has("global")) writeProcess(writer, figures);
+  if (request.scopes.has("global")) {
+    writeProcess(writer, figures);
+    if (request.extraCounters) writeAbuses(writer, source);
+  }
   for (const object of OBJECTS) {
     if (!request.scopes.has(object)) continue;
     const own = rows.filter(
@@ -120,6 +124,16 @@ function labelsOf(
   const description = (state?.frontend ?? state?.backend)?.description;
   if (descLabels && description !== undefined) labels += `,desc="${escapeLabel(description)}"`;
   return labels;
+}
+
+/** A name of our own, and so told with `extra-counters` alone. */
+function writeAbuses(writer: MetricWriter, { threads }: Pick<StatsSource, "threads">): void {
+  const doc = "What clients and servers of HTTP/2 were stopped from, by its kind";
+  writer.begin("lbproxy_http2_abuses_total", "counter", doc);
+  for (const [number, name] of ABUSES.entries()) {
+    const count = threads.reduce((sum, thread) => sum + thread.abuses(number), 0);
+    writer.series(`reason="${name}"`, count);
+  }
 }
 
 function writeProcess(writer: MetricWriter, figures: ProcessFigures): void {

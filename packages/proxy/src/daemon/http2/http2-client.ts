@@ -415,7 +415,7 @@ export class Http2Client extends Http2Connection<ClientStream> implements TimerO
 
   protected override reportAbuse(kind: number): void {
     const { plane, frontend } = this;
-    if (!plane.http2.mayReport(plane.now)) return;
+    if (!plane.http2.reports.allows(plane.now)) return;
     const { log } = frontend.frontend as FrontendRuntime;
     const reason = plane.http2.nameOf(kind);
     log?.notice(
@@ -428,7 +428,7 @@ export class Http2Client extends Http2Connection<ClientStream> implements TimerO
   /** One that never became a request leaves a line. Observed: haproxy 2.6.12, whose status there is 0. */
   #logBad(cause: number): void {
     const { plane, session, frontend } = this;
-    if (!plane.http2.mayReport(plane.now)) return;
+    if (!plane.http2.badRequests.allows(plane.now)) return;
     const transaction = plane.takeTransaction();
     transaction.session = session;
     transaction.http = true;

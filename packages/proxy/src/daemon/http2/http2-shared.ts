@@ -17,6 +17,7 @@ import { RequestHeadReader } from "../../core/http2/request-head.ts";
 import { writeSetting } from "../../core/http2/settings.ts";
 import type { Statistics } from "../../core/statistics.ts";
 import type { ClientStream } from "./client-stream.ts";
+import { ReportLimit } from "./report-limit.ts";
 import type { ServerStream } from "./server-stream.ts";
 
 /** HAProxy's default of `tune.h2.header-table-size`, and the protocol's. */
@@ -46,13 +47,12 @@ export class Http2Shared {
   readonly streams: ClientStream[] = [];
   /** The same towards servers. */
   readonly serverStreams: ServerStream[] = [];
-  /** Reports that were not written because there were too many. */
-  suppressed = 0;
+  /** Lines about requests that are none, and about connections that were ended for abuse. */
+  readonly badRequests = new ReportLimit(50, 10);
+  readonly reports = new ReportLimit(20, 2);
   #work: Uint8Array | undefined = undefined;
   #blocks: Uint8Array | undefined = undefined;
   #heads: RequestHeadReader | undefined = undefined;
-  #tokens = LOG_BURST;
-  #tokensAt = 0;
 
   readonly #statistics: Statistics;
 
@@ -109,25 +109,10 @@ export class Http2Shared {
     return this.#heads;
   }
 
-  /** Whether one more report may be written: fifty at once, ten a second. */
-  mayReport(now: number): boolean {
-    this.#tokens = Math.min(LOG_BURST, this.#tokens + ((now - this.#tokensAt) / 1000) * LOG_RATE);
-    this.#tokensAt = now;
-    if (this.#tokens < 1) {
-      this.suppressed++;
-      return false;
-    }
-    this.#tokens--;
-    return true;
-  }
-
   nameOf(abuse: number): Abuse {
     return ABUSES[abuse] as Abuse;
   }
 }
-
-const LOG_BURST = 50;
-const LOG_RATE = 10;
 
 function side(
   first: readonly (readonly [number, number])[],
