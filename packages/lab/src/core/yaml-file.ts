@@ -116,9 +116,11 @@ function issuesOf(issue: z.core.$ZodIssue, above: Path): readonly PlainIssue[] {
         .map((errors) => errors.flatMap((one) => issuesOf(one, path)))
         .sort((a, b) => score(a) - score(b))[0];
       if (best !== undefined && best.length > 0) return best;
-      return [{ path, message: `${what}is not known here: ${issue.message}` }];
+      return [{ path, message: `${what}${lowerFirst(issue.message.replaceAll("' | '", "', '"))}` }];
     }
     case "invalid_type":
+      if (/received undefined$/.test(issue.message))
+        return [{ path, message: `${what}is missing` }];
       return [{ path, message: `${what}must be ${article(issue.expected)}` }];
     case "invalid_value":
       return [{ path, message: `${what}must be one of ${issue.values.map(String).join(", ")}` }];
