@@ -119,7 +119,6 @@ describe("keywords that few have", { concurrency: 4 }, () => {
       const host = pair.host("lb1");
       const globals = ["config_save_dir /run/saved", "reload_check_config /run/reload.log"];
       const before = "bfd_instance B {\n  neighbor_ip 10.77.0.12\n  source_ip 10.77.0.11\n}\n";
-      const config = keepalivedConf([owner({ lines: ["bfd_typo 5"] })], { globals, before });
       const daemon = await Daemon.start(
         "vrrpd",
         host,
@@ -143,8 +142,26 @@ describe("keywords that few have", { concurrency: 4 }, () => {
         host.readFile("/run/reload.log"),
         /keepalived\.conf:\d+:\d+: \w+: .*nonsense_here/,
       );
-      const good = daemon.reload(config.replace("bfd_typo 5", "garp_master_repeat 2"));
+      const changed = [
+        ...globals,
+        "vrrp_cpu_affinity 0",
+        "vrrp_process_name ha_two",
+        "vrrp_timer_thread off",
+      ];
+      const good = daemon.reload(
+        keepalivedConf([owner({ interval: 2 })], { globals: changed, before }),
+      );
       await daemon.waitForLog(/Reload complete/, 5_000, good);
+      // What a running process can change is in force; what it cannot is told.
+      const pid = daemon.speaker();
+      assert.equal(readFileSync(`/proc/${pid}/comm`, "utf8").trim(), "ha_two");
+      const { stdout } = spawnSync("taskset", ["-p", String(pid)], { encoding: "utf8" });
+      assert.match(stdout, /mask: 1$/m);
+      const told = daemon.log.filter(({ text }) => /takes effect at the next start/.test(text));
+      assert.deepEqual(
+        told.map(({ text }) => /: (\w+) has changed/.exec(text)?.[1]),
+        ["vrrp_timer_thread"],
+      );
       const saved = readdirSync(host.pathOutside("/run/saved")).map((name) =>
         name.replace(/\d+/, "PID"),
       );

@@ -16,6 +16,7 @@
  *     6 RELEASE  nothing: forget this router
  *     7 SENT     nothing: the daemon has sent an advert, the next is due in an interval
  *     8 BYE      exit code (4): all is given up in order; the guard ends
+ *     9 LIMIT    heartbeat timeout µs (8): another one from now on
  *   flags of CONFIG: 1 lock memory, 2 forward signals, 4 tell syslog too; of HOLD and RENEW: 1 repeat the last advert
  *   section: kind (2) zero (2) length (4) bytes
  *     1 ADVERT, 2 FAREWELL   packets: interface (4) length (4) bytes
@@ -314,6 +315,9 @@ static void take_message(const uint8_t *bytes, size_t length, int64_t time) {
     case SENT:
       router = find_router(read2(bytes + 2));
       if (router != NULL) router->advert_at = time + router->interval, router->next_advert = 0;
+      return;
+    case LIMIT:
+      if (length >= HEADER + 8) guard.heartbeat = read8(bytes + HEADER);
       return;
     case BYE: {
       int code = length >= HEADER + 4 ? (int)read4(bytes + HEADER) : 0;

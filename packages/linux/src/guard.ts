@@ -112,6 +112,8 @@ export interface Guard {
   ): SystemError | undefined;
   /** The daemon has just sent an advert itself: the next is due in an interval. */
   sent(id: number): SystemError | undefined;
+  /** Another `heartbeatTimeout` from now on. */
+  expectBeats(timeout: Micros): SystemError | undefined;
   /** The daemon has given it up in order: nothing is to be done for it any more. */
   release(id: number): SystemError | undefined;
   /**
@@ -123,7 +125,17 @@ export interface Guard {
 
 /** Names the descriptor that a started daemon finds its guard on. */
 const GUARD_FD = "VRRPD_GUARD_FD";
-const MESSAGE = { config: 1, hello: 2, beat: 3, hold: 4, renew: 5, release: 6, sent: 7, bye: 8 };
+const MESSAGE = {
+  config: 1,
+  hello: 2,
+  beat: 3,
+  hold: 4,
+  renew: 5,
+  release: 6,
+  sent: 7,
+  bye: 8,
+  limit: 9,
+};
 const ANSWER = { state: 101, ready: 102, gone: 103 };
 const SECTION = { advert: 1, farewell: 2, removal: 3, winner: 4, resume: 5, silence: 6 };
 const FLAG_LOCK_MEMORY = 1;
@@ -236,6 +248,10 @@ class ProcessGuard implements Guard {
 
   sent(id: number): SystemError | undefined {
     return this.#send(header(MESSAGE.sent, id));
+  }
+
+  expectBeats(timeout: Micros): SystemError | undefined {
+    return this.#send(new MessageWriter(MESSAGE.limit, 0).u64(timeout).finish());
   }
 
   release(id: number): SystemError | undefined {

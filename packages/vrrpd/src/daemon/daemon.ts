@@ -1,12 +1,10 @@
 import { unlink } from "node:fs/promises";
 import { release } from "node:os";
 import { dirname, join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { formatDiagnostic, type Micros, micros, seededRandom, type Timer } from "@ha/base";
 import {
   enterNetworkNamespace,
   linuxTransport,
-  type NetworkState,
   openEchoListener,
   openLinkBeat,
   openPacketSocket,
@@ -17,6 +15,7 @@ import {
 } from "@ha/linux";
 import type { LoadedConfig } from "../core/config/load.ts";
 import type { Config, Globals, NotifyScript } from "../core/config/model.ts";
+import { planReload } from "../core/config/reload-plan.ts";
 import { AdvertBeacons } from "./advert-beacon.ts";
 import { sayReady } from "./background.ts";
 import type { CliOptions } from "./cli.ts";
@@ -36,6 +35,7 @@ import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { Log } from "./log.ts";
 import { openLog } from "./log-setup.ts";
 import { MonotonicClock } from "./monotonic-clock.ts";
+import { netlinkOptions } from "./netlink-options.ts";
 import { type NotifyContext, scriptCommand } from "./notifier.ts";
 import { NotifyFifo } from "./notify-fifo.ts";
 import { describe, firstLines } from "./notify-queue.ts";
@@ -99,6 +99,8 @@ class Daemon {
   #reloadAgain = false;
   #ending = false;
   #watchdog: Timer | undefined;
+  #reloadTime: ReloadTime | undefined;
+  #guard: GuardLink | undefined;
   #end: (() => void) | undefined;
 
   constructor(options: CliOptions, log: Log, early: EarlySignals) {
@@ -178,9 +180,8 @@ class Daemon {
       this.#end = resolve;
     });
     const network = openRouteNetlink({
-      watchRoutes: watchesRoutes(config),
       onError: (error) => log.warning(`Netlink: ${error.message}`),
-      ...netlinkBuffers(globals),
+      ...netlinkOptions(config),
     });
     log.detail("Registering Kernel netlink reflector");
     if (globals.umask !== undefined && this.#options.umask === undefined) {
@@ -271,21 +272,24 @@ class Daemon {
     guard?.settle(runtime.instances);
     await control.open(runtime);
     log.info("Startup complete");
-    void this.#rehearse(runtime, network, guard);
+    void rehearseTakeover({
+      config,
+      network,
+      dispatch: runtime.dispatch,
+      log,
+      openAnnouncer: openPacketSocket,
+      digests,
+      utc: wallClock,
+      onHeld: (instance) => guard?.rehearse(instance),
+    });
     this.#service.notify({ READY: 1, MAINPID: guard?.pid ?? process.pid, STATUS: "running" });
     sayReady(process.env, ExitCode.ok);
     this.#feedWatchdog();
     if (this.#options.dumpConfigToLog) await this.#dumpToLog(runtime);
     this.#startFifoScripts(globals);
-    const reloadTime =
-      globals.reload_time_file === undefined
-        ? undefined
-        : new ReloadTime(globals.reload_time_file, globals.reload_repeat, () => {
-            log.info("reload_time_file says that it is time");
-            void this.#reload();
-          });
+    this.#watchReloadTime(globals);
     await ended;
-    reloadTime?.close();
+    this.#reloadTime?.close();
 
     log.info("Stopping");
     this.#service.notify({ STOPPING: 1 });
@@ -314,6 +318,33 @@ class Daemon {
     );
     log.info("Stopped");
     return ExitCode.ok;
+  }
+
+  #watchReloadTime({ reload_time_file: file, reload_repeat: repeat }: Globals): void {
+    this.#reloadTime?.close();
+    if (file === undefined) return;
+    this.#reloadTime = new ReloadTime(file, repeat, () => {
+      this.#log.info("reload_time_file says that it is time");
+      void this.#reload();
+    });
+  }
+
+  /** What is of the process as a whole; what a running one cannot change is told by name. */
+  #reloadGlobals(before: Config, after: Config): void {
+    const { globals } = after;
+    for (const { keyword, cost } of planReload(before, after).globals) {
+      if (cost === "live") continue;
+      this.#log.warning(`${keyword} has changed: it takes effect at the next start`);
+    }
+    applyScheduling(globals, this.#log, before.globals);
+    if (globals.umask !== undefined && this.#options.umask === undefined) {
+      process.umask(globals.umask);
+    }
+    const { reload_time_file: file, reload_repeat: repeat } = before.globals;
+    if (file !== globals.reload_time_file || repeat !== globals.reload_repeat) {
+      this.#watchReloadTime(globals);
+    }
+    this.#guard?.reconfigure();
   }
 
   /** `startup_script`, `shutdown_script`: waited for, up to their limit. */
@@ -345,31 +376,6 @@ class Daemon {
     }
   }
 
-  /** A little at a time, so that nothing else has to wait for it. */
-  async #rehearse(
-    runtime: Runtime,
-    network: NetworkState,
-    guard: GuardLink | undefined,
-  ): Promise<void> {
-    const stages = rehearseTakeover({
-      config: runtime.config,
-      network,
-      openAnnouncer: openPacketSocket,
-      digests,
-      utc: wallClock,
-      onHeld: (instance) => guard?.rehearse(instance),
-    });
-    try {
-      while (stages.next().done !== true) {
-        runtime.dispatch.rehearse();
-        await pause(REHEARSAL_PAUSE_MS);
-        if (network.closed) return;
-      }
-    } catch (error) {
-      this.#log.warning(`the rehearsal of a takeover failed: ${String(error)}`);
-    }
-  }
-
   /** `-d`. */
   async #dumpToLog(runtime: Runtime): Promise<void> {
     const { dataDump } = await import("./dump-text.ts");
@@ -390,6 +396,7 @@ class Daemon {
       scripts: () => this.#runtime?.scriptVerdicts() ?? {},
     });
     await guard.open();
+    this.#guard = guard;
     return guard;
   }
 
@@ -522,7 +529,9 @@ class Daemon {
     const { dataDump } = await import("./dump-text.ts");
     const dump = (): string => dataDump(this.#status(runtime));
     await this.#saved.state(folder, "pre", dump);
+    const old = runtime.config;
     await runtime.reload(loaded.config, this.#notify);
+    this.#reloadGlobals(old, loaded.config);
     await this.#saved.state(folder, "post", dump);
     for (const fifo of before?.fifos ?? []) {
       if (!this.#notify.fifos.includes(fifo)) fifo.close();
@@ -642,9 +651,6 @@ class Daemon {
   }
 }
 
-/** Between two stages of the rehearsal. */
-const REHEARSAL_PAUSE_MS = 1;
-
 /** Microseconds since 1970. */
 function wallClock(): Micros {
   return micros((performance.timeOrigin + performance.now()) * 1_000);
@@ -653,31 +659,6 @@ function wallClock(): Micros {
 /** CLOCK_MONOTONIC, which processes share. */
 function monotonic(): Micros {
   return micros(Number(process.hrtime.bigint() / 1_000n));
-}
-
-function netlinkBuffers(globals: Globals): {
-  eventBufferBytes?: number;
-  forceEventBuffer?: boolean;
-  requestBufferBytes?: number;
-} {
-  const {
-    vrrp_netlink_monitor_rcv_bufs: events,
-    vrrp_netlink_monitor_rcv_bufs_force: force,
-    vrrp_netlink_cmd_rcv_bufs: requests,
-  } = globals;
-  return {
-    ...(events === undefined ? {} : { eventBufferBytes: events, forceEventBuffer: force }),
-    ...(requests === undefined ? {} : { requestBufferBytes: requests }),
-  };
-}
-
-function watchesRoutes(config: Config): boolean {
-  return (
-    config.static_routes.length + config.static_rules.length > 0 ||
-    config.instances.some(
-      ({ virtual_routes, virtual_rules }) => virtual_routes.length + virtual_rules.length > 0,
-    )
-  );
 }
 
 /** `reload_file`: there while the configuration is being read, so that a generator can wait. */

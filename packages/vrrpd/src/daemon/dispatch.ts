@@ -50,11 +50,17 @@ export interface DispatchOptions {
 
 /** Sockets, one for each interface and family, and who hears what by them. */
 export class Dispatch {
-  readonly #options: DispatchOptions;
+  #options: DispatchOptions;
   readonly #channels = new Map<string, Channel>();
 
   constructor(options: DispatchOptions) {
     this.#options = options;
+  }
+
+  /** Another configuration: `vrrp_packet_filter`, `log_unknown_vrids`, `vrrp_replay_answer`. */
+  configure(change: Pick<DispatchOptions, "useFilter" | "logUnknown" | "openEchoListener">): void {
+    this.#options = { ...this.#options, ...change };
+    for (const channel of this.#channels.values()) channel.configure(this.#options);
   }
 
   /** Opens what is needed. An interface that is missing is tried again by `refresh`. */
@@ -129,7 +135,7 @@ class Channel {
   readonly endpoints = new Map<number, Endpoint>();
   readonly #device: string | undefined;
   readonly #family: Family;
-  readonly #options: DispatchOptions;
+  #options: DispatchOptions;
   #socket: VrrpSocket | undefined;
   #index = 0;
   #echoes: EchoListener | undefined;
@@ -145,6 +151,15 @@ class Channel {
     this.#device = device;
     this.#family = family;
     this.#options = options;
+  }
+
+  configure(options: DispatchOptions): void {
+    this.#options = options;
+    if (options.openEchoListener === undefined) {
+      this.#echoes?.close();
+      this.#echoes = undefined;
+    }
+    this.changedSoon();
   }
 
   get isOpen(): boolean {

@@ -205,6 +205,13 @@ export class GuardLink {
     });
   }
 
+  /** The configuration is another: intervals, and what a beat may be late, with it. */
+  reconfigure(): void {
+    this.#tell(this.#guard?.expectBeats(this.#guardOptions().heartbeatTimeout));
+    this.#beat?.cancel();
+    this.#beatAgain();
+  }
+
   /** All is given up in order. */
   async close(exitCode: number): Promise<void> {
     this.#closing = true;

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { type Clock, ip, type Micros, micros, type Timer, TimerQueue } from "@ha/base";
 import {
   type Announcer,
@@ -20,6 +21,9 @@ import { spacingOf } from "./spacing.ts";
 export interface RehearsalOptions {
   readonly config: Config;
   readonly network: NetworkState;
+  /** Whose sockets are to be known to be ready. */
+  readonly dispatch: Dispatch;
+  readonly log: Log;
   readonly openAnnouncer: RehearsedWorld["openAnnouncer"];
   readonly digests: InstanceWorld["digests"];
   readonly utc: InstanceWorld["utc"];
@@ -36,6 +40,8 @@ interface RehearsedWorld {
 
 /** How often: code that has run a few times is compiled, and knows the shapes of its objects. */
 const TIMES = 4;
+/** Between two pieces of it, so that nothing else has to wait. */
+const PAUSE_MS = 1;
 /** The index of an interface that no host has: the kernel refuses what is asked of it (ENODEV, ENXIO). */
 const NOWHERE = 0x7fff_fff0;
 
@@ -45,16 +51,23 @@ const NOWHERE = 0x7fff_fff0;
  * code took 3 of the 4.5 ms). Everything runs as it will, down to the kernel, which refuses requests for an interface that
  * does not exist; nothing goes on a wire.
  */
-export function* rehearseTakeover(options: RehearsalOptions): Generator<void> {
-  const { instances } = options.config;
+export async function rehearseTakeover(options: RehearsalOptions): Promise<void> {
+  const { config, dispatch, log, network } = options;
+  const { instances } = config;
   const first = [4, 6].flatMap(
     (family) => instances.find((instance) => instance.family === family) ?? [],
   );
-  for (let time = 0; time < TIMES; time++) {
-    for (const instance of first) {
-      new Rehearsal(instance, options).run();
-      yield;
+  try {
+    for (let time = 0; time < TIMES; time++) {
+      for (const instance of first) {
+        new Rehearsal(instance, options).run();
+        dispatch.rehearse();
+        await pause(PAUSE_MS);
+        if (network.closed) return;
+      }
     }
+  } catch (error) {
+    log.warning(`the rehearsal of a takeover failed: ${String(error)}`);
   }
 }
 

@@ -120,7 +120,6 @@ export class Runtime {
     this.#config = config;
     this.#options = options;
     const { clock, log, network, transport } = options;
-    const { globals } = config;
     this.#limiter = new LogLimiter(clock, (message) => log.notice(message));
     this.links = new LinkWatch(
       network,
@@ -138,12 +137,10 @@ export class Runtime {
     this.links.setPolled(config);
     this.dispatch = new Dispatch({
       transport,
-      openEchoListener: globals.vrrp_replay_answer ? options.openEchoListener : undefined,
       findInterface: (name) => network.linkByName(name),
       log,
       limiter: this.#limiter,
-      useFilter: globals.vrrp_packet_filter,
-      logUnknown: globals.log_unknown_vrids,
+      ...this.#reception(config),
     });
     this.announcements = new Announcements(clock, spacingOf(config), (announcement) =>
       this.#holders.send(announcement),
@@ -247,6 +244,7 @@ export class Runtime {
     this.links.setDelays(config.interface_up_down_delays);
     this.links.setPolled(config);
     this.announcements.spacing = spacingOf(config);
+    this.dispatch.configure(this.#reception(config));
     this.#statics.apply(config);
     await this.#virtualLinks.ensure(config);
     this.#firewall.update(config, this.instances);
@@ -383,6 +381,14 @@ export class Runtime {
 
   clearStatistics(): void {
     for (const { router } of this.#instances.values()) router.statistics.clear();
+  }
+
+  #reception({ globals }: Config): Parameters<Dispatch["configure"]>[0] {
+    return {
+      openEchoListener: globals.vrrp_replay_answer ? this.#options.openEchoListener : undefined,
+      useFilter: globals.vrrp_packet_filter,
+      logUnknown: globals.log_unknown_vrids,
+    };
   }
 
   #make(instance: Instance): InstanceRuntime {

@@ -68,14 +68,17 @@ export const ownTable = {
   ),
   vrrp_resume: on(
     "vrrp_resume",
-    "A daemon that is back within the skew and has heard no other resumes as master, once a minute at most.",
+    "A daemon that is back within two adverts (one less than down_timer_adverts) of its last one, and has heard no other, resumes as master, once a minute at most. No peer's down timer is over by then.",
     "it waits for a full down timer.",
   ),
-  vrrp_address_record: on(
-    "vrrp_address_record",
-    "A record in /run names what we hold, so that the next start removes what was left behind.",
-    "only addresses of the present configuration are removed at start.",
-  ),
+  vrrp_address_record: {
+    ...on(
+      "vrrp_address_record",
+      "A record in /run names what we hold, so that the next start removes what was left behind.",
+      "only addresses of the present configuration are removed at start.",
+    ),
+    reload: "restart" as const,
+  },
   vrrp_listen_after_wake: on(
     "vrrp_listen_after_wake",
     "A router that wakes up later than its down timer listens before it speaks.",
