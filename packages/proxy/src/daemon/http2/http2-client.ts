@@ -114,7 +114,7 @@ export class Http2Client extends Http2Connection<ClientStream> implements TimerO
     this.#acceptedAt = acceptedAt;
     this.#prefaced = prefaced;
     if (prefaced === PREFACE.length) this.state = OPEN;
-    this.output.settings(this.side.settings);
+    this.greet();
     this.#setTimer(this.#requestTimeout());
     this.connection.resume();
     if (this.connection.hasInput || this.connection.isEnded) this.received();

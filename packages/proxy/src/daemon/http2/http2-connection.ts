@@ -63,9 +63,9 @@ export abstract class Http2Connection<S extends Http2Stream>
   protected lastStream = 0;
   /** The peer's first SETTINGS came. */
   protected hasSettings = false;
-  #receiveWindow = DEFAULT_WINDOW;
-  /** Bytes taken that the window was not opened for again yet; at first, what it is to be larger than by default. */
-  #credit = CONNECTION_WINDOW - DEFAULT_WINDOW;
+  #receiveWindow = CONNECTION_WINDOW;
+  /** Bytes taken that the window was not opened for again yet. */
+  #credit = 0;
   #meter: abuse.AbuseMeter | undefined = undefined;
   #isChoked = false;
   #isPaused = false;
@@ -123,6 +123,12 @@ export abstract class Http2Connection<S extends Http2Stream>
   /** The last stream of the peer's that we looked at, which GOAWAY tells. */
   protected get lastTaken(): number {
     return this.lastStream;
+  }
+
+  /** Our first words. */
+  protected greet(): void {
+    this.output.settings(this.side.settings);
+    this.output.windowUpdate(0, CONNECTION_WINDOW - DEFAULT_WINDOW);
   }
 
   /** Bytes on their way to the peer, as one stream is told. */

@@ -51,7 +51,7 @@ export class Http2Server extends Http2Connection<ServerStream> implements TimerO
     this.state = OPEN;
     this.lastStream = -1;
     connection.queueBytes(PREFACE);
-    this.output.settings(this.side.settings);
+    this.greet();
     place.pool?.joined();
     if (!place.isPrivate) place.pool?.shared.push(this);
     this.count(stat.STAT_H2_OPEN);
