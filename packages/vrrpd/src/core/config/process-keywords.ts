@@ -61,7 +61,6 @@ const processName = (name: string) =>
     repair: ([word = ""]: readonly string[]) => word.slice(0, 15),
     needs: 1,
     doc: "Name of the process, as ps shows it.",
-    reload: "restart",
   });
 
 /** Keywords of `global_defs` about our processes: scheduling, names, start and end. */
