@@ -83,7 +83,7 @@ function disturbance(evidence: Evidence): string | undefined {
   for (const { id } of drill.probes) {
     const answers = answersOf(history, id);
     const failed = answers.filter(
-      ({ at, failure }) => failure !== undefined && isIn(at, window),
+      ({ until, failure }) => failure !== undefined && isIn(until, window),
     ).length;
     if (failed > 0) return `${failed} requests of probe '${id}' failed before anything was done`;
     const gap = longestGap(answers, window);
@@ -144,7 +144,8 @@ function judgeCheck(check: Check, window: Spell, evidence: Evidence): Finding[] 
       judgeTransitions(host, wanted, window, evidence),
     );
   const answers = answersOf(history, check.probe);
-  const asked = answers.filter(({ at }) => isIn(at, window));
+  // What was under way when the fault came may be its victim.
+  const asked = answers.filter(({ until }) => isIn(until, window));
   if ("longest_gap" in check) {
     const before = answers.filter(({ until }) => until < window.from).at(-1);
     const gap = longestGap(answers, { from: before?.until ?? window.from, to: window.to });
@@ -165,7 +166,7 @@ function judgeCheck(check: Check, window: Spell, evidence: Evidence): Finding[] 
     const failed = asked.filter(({ failure }) => failure !== undefined);
     return [counted("requests failed", failed.length, check.failed, evidence, kindsOf(failed))];
   }
-  const known = answers.filter(({ at }) => at < window.from);
+  const known = answers.filter(({ until }) => until < window.from);
   const names = answerRuns([...known.slice(-1), ...asked]).map(({ by }) => by);
   const wanted = check.answered_by.join(" ");
   return [

@@ -1,4 +1,4 @@
-export { inMs, type Judgement, judge, type Verdict } from "./checker.ts";
+export { type Finding, inMs, type Judgement, judge, type Verdict } from "./checker.ts";
 export type { Drill, PairPlan, ProbePlan } from "./drill.ts";
 export { defaultPlan, faultsOf, needsOf } from "./drill.ts";
 export type { Applied, Driver, Running } from "./driver.ts";
@@ -7,7 +7,7 @@ export { type HistoryEvent, type Observation, STOPPED, stateInLog } from "./hist
 export { hostsOfRole, type Inventory, type LabHost } from "./inventory.ts";
 export { durationOf, fixedDuration, type PairTimes } from "./limit.ts";
 export { LAB_HOSTS, loadDrill, loadInventory } from "./load-files.ts";
-export { BROKEN_LINE, haproxyConf, keepalivedConf } from "./pair-files.ts";
+export { breakFile, haproxyConf, keepalivedConf } from "./pair-files.ts";
 export type { DaemonName, Programs, ProxyName } from "./programs.ts";
 export { type DrillRun, runDrill, timesOf } from "./runner.ts";
 export { alignRows, countLine, describeFinding, summarise } from "./summary.ts";

@@ -103,5 +103,8 @@ backend web
 ${webs.map((web) => `    server ${web} ${inventory.hosts[web]?.addr}:80 check inter 200ms fastinter 100ms fall 2 rise 1\n`).join("")}`;
 }
 
-/** A line that no keyword begins, for a reload that must be refused. */
-export const BROKEN_LINE = "\nnot_a_keyword at all {\n";
+/** A file as nobody may take it into force: a virtual router id that there is not, a keyword that there is not. */
+export function breakFile(what: "daemon" | "proxy", text: string): string {
+  if (what === "proxy") return `${text}\nnot_a_keyword\n`;
+  return text.replace(`virtual_router_id ${ROUTER_ID}`, "virtual_router_id 999");
+}

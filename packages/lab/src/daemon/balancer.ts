@@ -2,7 +2,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type Micros, micros } from "@ha/base";
 import {
-  BROKEN_LINE,
+  breakFile,
   type DaemonName,
   haproxyConf,
   type Inventory,
@@ -135,8 +135,11 @@ export class Balancer {
   async reload(what: "daemon" | "proxy", file: "same" | "broken" | "good"): Promise<Micros> {
     const path = what === "daemon" ? CONFIG_PATH : PROXY_CONFIG;
     const text = this.host.readFile(path);
-    if (file === "broken") this.host.writeFile(path, text + BROKEN_LINE);
-    if (file === "good") this.host.writeFile(path, text.replace(BROKEN_LINE, ""));
+    if (file === "broken") {
+      this.host.writeFile(`${path}.good`, text);
+      this.host.writeFile(path, breakFile(what, text));
+    }
+    if (file === "good") this.host.writeFile(path, this.host.readFile(`${path}.good`));
     if (this.processes(what === "daemon" ? "all" : "proxy").length === 0) {
       // A broken file may have ended it.
       await this.ensure(what);

@@ -1,7 +1,6 @@
 import { type Micros, micros } from "@ha/base";
-import { type Applied, BROKEN_LINE, type Fault, fixedDuration, netemWords } from "../core/index.ts";
+import { type Applied, breakFile, type Fault, fixedDuration, netemWords } from "../core/index.ts";
 import { now } from "./namespaces/wall-clock.ts";
-import { quote } from "./ssh-machine.ts";
 import { UNITS, type VagrantDriver } from "./vagrant-driver.ts";
 import { dataInterface, virsh } from "./virsh.ts";
 
@@ -202,15 +201,16 @@ async function reload(
   const unit = unitOf(what, on, lab);
   const signal = what === "daemon" ? "HUP" : "USR2";
   const send = `kill -${signal} $(systemctl show -p MainPID --value ${unit})`;
-  const spoil =
-    file === "broken"
-      ? `cp ${path} ${path}.lab; printf ${quote("%s")} ${quote(BROKEN_LINE)} >>${path}; `
-      : "";
+  const machine = lab.machine(on);
+  if (file === "broken") {
+    await machine.run(`cp ${path} ${path}.lab`);
+    await machine.writeFile(path, breakFile(what, await machine.run(`cat ${path}`)));
+  }
   const undo =
     file === "broken"
       ? `mv ${path}.lab ${path}; systemctl is-active -q ${unit} && { ${send}; } || systemctl start ${unit}`
       : "true";
-  return onMachine(lab, on, spoil + send, { undo });
+  return onMachine(lab, on, send, { undo });
 }
 
 async function clockJump(
