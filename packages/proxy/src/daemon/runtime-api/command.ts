@@ -7,6 +7,7 @@ import type { ProcessFigures } from "../../core/stats/process-info.ts";
 import type { ServerLifeControl } from "../../core/stats/server-life.ts";
 import type { StatsSource } from "../../core/stats/source.ts";
 import type { ServerResolver } from "../dns/server-resolver.ts";
+import type { CertificateStore } from "../tls/certificate-store.ts";
 import type { ThreadFleet } from "./thread-control.ts";
 
 export const LEVELS = ["user", "operator", "admin"] as const;
@@ -66,12 +67,15 @@ export interface ProcessControl {
   readonly lives: ServerLifeControl;
   readonly resolver: ServerResolver;
   readonly fleet: ThreadFleet;
+  readonly certificates: CertificateStore;
   figures(): ProcessFigures;
   /** Limits by second: `set rate-limit`. */
   readonly rates: ProcessRates;
   /** Connections that the process takes at once, as `set maxconn global` may change it up to the start's. */
   maxconn: number;
   readonly hardMaxconn: number;
+  /** What TLS tickets are made with: for the process that follows, and no command's to show. */
+  readonly ticketSecret: Uint8Array;
   /** Stats sockets: address as `show cli sockets` writes it, and level. */
   readonly sockets: readonly { readonly text: string; readonly level: Level }[];
   /** Listening sockets of frontends. */

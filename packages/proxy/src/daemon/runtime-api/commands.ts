@@ -8,6 +8,10 @@ import { serverCommands } from "./server-commands.ts";
 import { sessionCommands } from "./session-commands.ts";
 import { statisticsCommands } from "./statistics-commands.ts";
 import { tableCommands } from "./table-commands.ts";
+import { tlsAuthorityCommands } from "./tls-authority-commands.ts";
+import { tlsCertificateCommands } from "./tls-certificate-commands.ts";
+import { tlsKeyCommands } from "./tls-key-commands.ts";
+import { tlsListCommands } from "./tls-list-commands.ts";
 
 const help: Command = {
   words: ["help"],
@@ -26,6 +30,10 @@ export const RUNTIME_COMMANDS: readonly Command[] = [
   ...tableCommands,
   ...sessionCommands,
   ...processCommands,
+  ...tlsCertificateCommands,
+  ...tlsAuthorityCommands,
+  ...tlsListCommands,
+  ...tlsKeyCommands,
   ...observingCommands,
   help,
 ];

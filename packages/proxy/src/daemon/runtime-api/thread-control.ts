@@ -4,6 +4,7 @@ import type { PatternList } from "../../core/map/pattern-store.ts";
 import * as stat from "../../core/statistics.ts";
 import { STAT_FIELDS } from "../../core/statistics.ts";
 import type { DrainCount } from "../pair/drain.ts";
+import { placeKey } from "../tls/tls-share.ts";
 import type { Worker } from "../worker.ts";
 import type { RingLine } from "./observing-commands.ts";
 import { describeSession, type SessionView } from "./session-view.ts";
@@ -25,6 +26,13 @@ export type ThreadRequest =
   | { readonly kind: "sessions" }
   | { readonly kind: "end-session"; readonly session: number }
   | { readonly kind: "end-server-sessions"; readonly proxy: number; readonly server: number }
+  /** The client context of a server is another one from now on. */
+  | {
+      readonly kind: "server-tls";
+      readonly proxy: number;
+      readonly server: number;
+      readonly context: number;
+    }
   | { readonly kind: "clear-counters"; readonly all: boolean }
   /** Lines that a ring of the thread holds. */
   | { readonly kind: "ring-lines"; readonly ring: string }
@@ -130,6 +138,11 @@ export function performRequest(
         at,
         text: Buffer.from(line).toString("latin1"),
       }));
+    case "server-tls":
+      plane.tls.servers.set(placeKey(request.proxy, request.server), request.context);
+      // What is connected and idle still has what was agreed before.
+      plane.proxies[request.proxy]?.backend?.pools[request.server]?.clear();
+      return undefined;
     case "clear-counters":
       clearCounters(plane.statistics.cells, request.all);
       return undefined;

@@ -12,6 +12,7 @@ import type { ProcessControl } from "../runtime-api/command.ts";
 import { RUNTIME_COMMANDS } from "../runtime-api/commands.ts";
 import { performRequest, type ThreadFleet } from "../runtime-api/thread-control.ts";
 import type { ThreadGroup } from "../thread-group.ts";
+import type { CertificateStore } from "../tls/certificate-store.ts";
 import type { Worker } from "../worker.ts";
 import { startRateKeeper } from "./rate-keeper.ts";
 import type { StatsAction, StatsOrder } from "./stats-order.ts";
@@ -25,8 +26,11 @@ export function openRuntimeApi(options: {
   readonly threads: ThreadGroup;
   readonly checks: Checks;
   readonly share: StatsShare;
+  readonly certificates: CertificateStore;
   readonly sockets: readonly BoundApiSocket[];
   readonly startupLog: () => string;
+  /** For the process that follows. */
+  readonly ticketSecret: Uint8Array;
   /** A frontend was paused, shut down or enabled. */
   readonly onFrontend?: () => void;
 }): RuntimeApi {
@@ -55,6 +59,7 @@ export function openRuntimeApi(options: {
     lives,
     resolver: checks.resolver,
     fleet,
+    certificates: options.certificates,
     figures: view.figures,
     rates: worker.rates,
     get maxconn() {
@@ -64,6 +69,7 @@ export function openRuntimeApi(options: {
       Atomics.store(share.connections, 1, limit);
     },
     hardMaxconn: share.facts.maxconn,
+    ticketSecret: options.ticketSecret,
     sockets: sockets.map(({ bind }) => ({ text: socketText(bind), level: bind.level })),
     listeners: worker.listeners.map((listener) => ({
       fd: listener.fd,

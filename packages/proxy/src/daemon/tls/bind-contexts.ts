@@ -11,6 +11,7 @@ import {
   createCertificateContext,
   type ListEntry,
   releaseContexts,
+  type StoredList,
 } from "./certificate-store.ts";
 import { bindOptions } from "./tls-options.ts";
 
@@ -35,6 +36,8 @@ export class BindContexts {
   readonly text: string;
   readonly at: Position;
   lines: BoundLine[] = [];
+  /** Lists and folders that it shows: what is added to one appears here. */
+  readonly lists = new Set<StoredList>();
   readonly #store: CertificateStore;
 
   constructor(
@@ -90,6 +93,7 @@ export class BindContexts {
     if (!names.ok) return names;
     const folder =
       store.host.kindOf(path) === "folder" ? store.listFolder(path, names.value) : undefined;
+    if (folder !== undefined) this.lists.add(folder);
     for (const [i, certificate] of names.value.entries()) {
       const entry = folder?.entries.find((one) => one.certificate === certificate);
       // All keys of a bundle answer for it; of a folder, the first certificate does.
@@ -103,6 +107,7 @@ export class BindContexts {
   #addList(path: string, isDefault: boolean): Result<undefined, string> {
     const list = this.#store.loadList(path);
     if (!list.ok) return list;
+    this.lists.add(list.value);
     const [first] = list.value.entries;
     for (const entry of list.value.entries) {
       const added = this.add(entry, entry, isDefault && entry.line === first?.line);

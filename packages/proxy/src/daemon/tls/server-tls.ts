@@ -41,7 +41,7 @@ export function compileServerTls(
         return size < 1 || size > 255 ? undefined : latin1(sample.bytes, sample.start, sample.end);
       },
       open: (engine, asked) =>
-        engine.connect(client, {
+        engine.connect(contextOf(number) ?? client, {
           sni: asked,
           // Without a name to check there is none. Observed: haproxy 2.6.12.
           verifyHost: tls.verify === "required" ? (verifyHost ?? asked) : undefined,

@@ -6,7 +6,7 @@ export interface TlsShare {
   /** `TlsContextSet.id` of each `bind … ssl`, by `placeKey(frontend's number, bind's number)`. */
   readonly binds: ReadonlyMap<string, number>;
   /** Client context of each `server … ssl`, by `placeKey(proxy's number, server's number)`. */
-  readonly servers: ReadonlyMap<string, number>;
+  readonly servers: Map<string, number>;
 }
 
 export const NO_TLS: TlsShare = { binds: new Map(), servers: new Map() };
