@@ -43,7 +43,7 @@ export function takeOverSockets(
     report.say("WARNING", `Failed to get the sockets from the old process! (${takeOver}: ${what})`);
     return [];
   };
-  const line = connectUnix(addressOf(takeOver));
+  const line = connectUnix(handoverAddress(takeOver));
   if (line < 0) return failed(`connect: error ${-line}`);
   try {
     const question = new TextEncoder().encode("_getsocks\n");
@@ -155,7 +155,8 @@ function signalAll(pids: readonly number[], name: NodeJS.Signals): void {
   }
 }
 
-function addressOf(text: string): StreamAddress {
+/** Where `-x` points to. */
+export function handoverAddress(text: string): StreamAddress {
   const path = text.replace(/^unix@/, "");
   if (path.startsWith("abns@")) return { kind: "abstract", name: path.slice(5), padded: true };
   return { kind: "unix", path };

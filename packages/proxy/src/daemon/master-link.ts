@@ -9,6 +9,8 @@ export interface WorkerStart {
   readonly files: readonly SourceFile[];
   /** Under the same numbers in both processes. */
   readonly sockets: readonly BoundSocket[];
+  /** What TLS tickets are made with, in base64: the same for all workers of a master. */
+  readonly ticketSecret: string;
 }
 
 /** From the master to a worker. */

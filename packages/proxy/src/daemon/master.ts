@@ -37,6 +37,8 @@ export interface MasterOptions {
   readonly read: (report: StartReport) => Promise<CheckedConfiguration | undefined>;
   /** Descriptors that a configuration names (`fd@N`): workers get them under the same numbers. */
   readonly inherited: (config: Config) => readonly number[];
+  /** What TLS tickets are made with, in base64: all workers have the same. */
+  readonly ticketSecret: string;
 }
 
 /** How a reload went, and what was said. */
@@ -208,7 +210,10 @@ export class Master {
   ): Promise<{ readonly worker: WorkerProcess; readonly end: WorkerEnd | undefined }> {
     this.#bound = sockets;
     const fds = [...sockets.map(({ fd }) => fd), ...this.#options.inherited(config)];
-    const worker = new WorkerProcess({ type: "start", files, sockets }, [...new Set(fds)]);
+    const worker = new WorkerProcess(
+      { type: "start", files, sockets, ticketSecret: this.#options.ticketSecret },
+      [...new Set(fds)],
+    );
     this.#workers.push(worker);
     worker.onPairWord = (word) => this.#pair?.heard(worker, word);
     report.plain("NOTICE", `New worker (${worker.pid}) forked`);

@@ -34,6 +34,7 @@ import { threadCount } from "./thread-count.ts";
 import { ThreadGroup } from "./thread-group.ts";
 import type { CertificateStore } from "./tls/certificate-store.ts";
 import { openTls } from "./tls/open-tls.ts";
+import { newTicketSecret, takeOverTicketSecret, useTicketSecret } from "./tls/ticket-secret.ts";
 import { createWorker, type SharedLimits, statisticsBytes, type Worker } from "./worker.ts";
 
 /**
@@ -53,6 +54,10 @@ export async function serve(command: CommandLine): Promise<void> {
     master === undefined
       ? new HeldSockets(takeOverSockets(command, report), retryWhileOldLeave(command))
       : undefined;
+  const ticketSecret =
+    master === undefined
+      ? (takeOverTicketSecret(command) ?? newTicketSecret())
+      : new Uint8Array(Buffer.from(master.start.ticketSecret, "base64"));
   if (master === undefined && (command.masterWorker || config.global.masterWorker)) {
     const { runMaster } = await import("./master.ts");
     return runMaster({
@@ -62,6 +67,7 @@ export async function serve(command: CommandLine): Promise<void> {
       sockets: held ?? new HeldSockets(),
       read: (again) => readConfiguration(command, again),
       inherited: inheritedDescriptors,
+      ticketSecret: Buffer.from(ticketSecret).toString("base64"),
     });
   }
   // With a master it is the master's.
@@ -71,6 +77,7 @@ export async function serve(command: CommandLine): Promise<void> {
   const sockets = master?.start.sockets ?? held?.prepare(config, maxconn, report);
   if (sockets === undefined) return exitWith(1);
   held?.keep(new Set(sockets.map(({ fd }) => fd)));
+  useTicketSecret(config, ticketSecret);
   const serving = await startThreads(command, config, files, maxconn, sockets, report);
   if (serving === undefined) return exitWith(1);
   const apiSockets = bindApiSockets(config);
@@ -100,6 +107,7 @@ export async function serve(command: CommandLine): Promise<void> {
     ...serving,
     config,
     sockets: apiSockets,
+    ticketSecret,
     startupLog: () => report.lines.join(""),
     onFrontend: () => speaker?.frontendChanged(),
   });

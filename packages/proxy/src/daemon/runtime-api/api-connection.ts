@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { TICKET_QUESTION, ticketAnswer } from "../tls/ticket-secret.ts";
 import type { Command, ConnectionState, Level, ProcessControl, Refusal } from "./command.ts";
 import { findCommand, hasLevel, helpText, type ParsedCommand, parseLine } from "./command-line.ts";
 
@@ -10,6 +11,8 @@ export interface ApiConnectionOptions {
   readonly severity: "none" | "number" | "string";
   /** `expose-fd listeners`: gives the listening sockets to this client, in answer to `_getsocks`. */
   readonly handOver?: () => void;
+  /** The same, in answer to `_gettickets`: what TLS tickets are made with. */
+  readonly ticketSecret?: Uint8Array;
 }
 
 /**
@@ -22,6 +25,7 @@ export class ApiConnection {
   readonly #commands: readonly Command[];
   readonly #process: ProcessControl;
   readonly #handOver: (() => void) | undefined;
+  readonly #ticketSecret: Uint8Array | undefined;
   readonly state: ConnectionState;
   #input = "";
   #ended = false;
@@ -39,6 +43,7 @@ export class ApiConnection {
     this.#commands = commands;
     this.#process = process;
     this.#handOver = options.handOver;
+    this.#ticketSecret = options.ticketSecret;
     this.state = {
       level: options.level,
       isInteractive: false,
@@ -113,6 +118,10 @@ export class ApiConnection {
     }
     if (line === "_getsocks" && this.#handOver !== undefined) {
       this.#handOver();
+      return;
+    }
+    if (line === TICKET_QUESTION && this.#ticketSecret !== undefined) {
+      this.#socket.end(ticketAnswer(this.#ticketSecret));
       return;
     }
     const commands = parseLine(line);

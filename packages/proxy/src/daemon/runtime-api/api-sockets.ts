@@ -80,12 +80,14 @@ export class RuntimeApi {
   accept(socket: Socket, bind?: Bind): void {
     this.#count();
     socket.allowHalfOpen = true;
-    const { listeners, config } = this.#process;
+    const { listeners, config, ticketSecret } = this.#process;
     new ApiConnection(socket, this.#commands, this.#process, {
       level: bind?.level ?? "admin",
       timeout: config.global.stats.timeout / 1000,
       severity: bind?.severityOutput ?? "none",
-      ...(bind?.exposeFdListeners ? { handOver: () => handOver(socket, listeners) } : {}),
+      ...(bind?.exposeFdListeners
+        ? { handOver: () => handOver(socket, listeners), ticketSecret }
+        : {}),
     });
   }
 
