@@ -178,7 +178,8 @@ describe("a supervised proxy", { concurrency: 2 }, () => {
       ]);
       const daemon = await pair.start("lb1", "vrrpd", proxiedConf(101, { block }));
       await daemon.waitForLog(/proxy web: up/, 10_000);
-      await daemon.waitForLog(/2 listening sockets are held/, 5_000);
+      // Its stats socket is one of them.
+      await daemon.waitForLog(/3 listening sockets are held/, 5_000);
       await pair.settle("lb1", 15_000);
       const since = now();
       const pid = proxyPid(host);

@@ -48,6 +48,36 @@ describe("a planned switchover", { concurrency: 2 }, () => {
   );
 
   scenario(
+    "a host that is stopped and started again costs no client a request, neither when it leaves nor when it preempts",
+    async (pair) => {
+      await Promise.all([prepareHost(pair, "lb1"), prepareHost(pair, "lb2")]);
+      await pair.startBoth(
+        { lb1: "vrrpd", lb2: "vrrpd" },
+        { lb1: proxiedConf(101), lb2: proxiedConf(100) },
+      );
+      await pair.daemon("lb2").waitForLog(/proxy web: up/, 10_000);
+      const leaving = startLoad(pair.lan.host("client"), VIRTUAL_ADDRESS);
+      await sleep(600);
+      pair.daemon("lb1").signal("SIGTERM");
+      await pair.daemon("lb1").waitForLog(/ Stopped$/, 15_000);
+      await sleep(800);
+      const first = await leaving.stop();
+      console.log(`stopped: ${loadText(first)}`);
+      assert.equal(failures(first), 0, loadText(first));
+      const returning = startLoad(pair.lan.host("client"), VIRTUAL_ADDRESS);
+      const again = await pair.start("lb1", "vrrpd", proxiedConf(101));
+      await again.waitForLog(/drains its proxy before it hands over/, 15_000);
+      await again.waitForLog(/Entering MASTER STATE/, 15_000);
+      await sleep(1_200);
+      const second = await returning.stop();
+      console.log(`started again: ${loadText(second)}`);
+      assert.equal(failures(second), 0, loadText(second));
+      assert.ok((second.by["lb1"]?.count ?? 0) > 0, "lb1 serves");
+    },
+    { only: OWN },
+  );
+
+  scenario(
     "when nobody comes everything is undone: the address stays, and clients are served",
     async (pair) => {
       await prepareHost(pair, "lb1");

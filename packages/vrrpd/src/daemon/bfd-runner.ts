@@ -11,6 +11,7 @@ import {
 } from "../core/bfd.ts";
 import { type BfdError, decodeBfd, encodeBfd } from "../core/bfd-packet.ts";
 import type { BfdInstance } from "../core/config/model.ts";
+import { descriptorOf } from "./datagram-descriptor.ts";
 import type { Log } from "./log.ts";
 
 /** RFC 5881 §4 (one hop) and RFC 5883 §5 (several). */
@@ -197,16 +198,3 @@ export class BfdRunner {
 const RETRY: Micros = micros(1_000_000);
 const STATE_WORDS = { "admin-down": "AdminDown", down: "Down", init: "Init", up: "Up" } as const;
 
-/** Node keeps the descriptor of a datagram socket to itself, and has no call for IP_MINTTL. */
-function descriptorOf(socket: Socket): number | undefined {
-  const holder = Reflect.ownKeys(socket)
-    .map((key) => Reflect.get(socket, key))
-    .find((value) => isRecord(value) && "handle" in value);
-  const handle = isRecord(holder) ? holder["handle"] : undefined;
-  const fd = isRecord(handle) ? handle["fd"] : undefined;
-  return typeof fd === "number" && fd >= 0 ? fd : undefined;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}

@@ -15,6 +15,7 @@ import { metricsText } from "./metrics.ts";
 import { MetricsEndpoint } from "./metrics-endpoint.ts";
 import { type AskHost, checkPeers, type InstanceCheck } from "./peer-check.ts";
 import { PlannedMove, type PlannedOutcome } from "./planned-move.ts";
+import type { ProxyReport } from "./proxy/proxy-report.ts";
 import type { Proxies } from "./proxies.ts";
 import { previewReload, type ReloadPreview } from "./reload-preview.ts";
 import { reportLines } from "./report-log.ts";
@@ -47,6 +48,16 @@ export interface WhyAnswer {
   readonly since: number;
 }
 
+/** For `vrrpctl support`. */
+export interface SupportAnswer {
+  readonly version: string;
+  readonly status: StatusReport;
+  readonly entries: readonly JournalEntry[];
+  readonly transitions: readonly Transition[];
+  /** Configuration files. */
+  readonly files: readonly string[];
+}
+
 /** `vrrpctl maintenance --json`. */
 export interface MaintenanceAnswer {
   readonly on: boolean;
@@ -64,6 +75,7 @@ export class ControlPlane {
   readonly #switchover: Switchover;
   readonly #moves: PlannedMove;
   readonly #preemption: DrainedPreemption;
+  readonly #proxies: Proxies;
   readonly #aside: StandingAside;
   readonly #watch = new TrackerWatch();
   readonly #metrics: MetricsEndpoint;
@@ -77,6 +89,7 @@ export class ControlPlane {
     const { clock, log, paths } = options;
     this.#aside = new StandingAside(paths.switchover, log);
     this.#switchover = new Switchover(clock, (instance) => this.#aside.end(instance));
+    this.#proxies = options.proxies;
     this.#moves = new PlannedMove({
       clock,
       log,
@@ -219,6 +232,7 @@ export class ControlPlane {
       lastReload: this.#lastReload,
       maintenance: this.maintenance.record,
       guard: guard(),
+      proxies: this.#proxies.reports(),
     });
   }
 
@@ -243,6 +257,10 @@ export class ControlPlane {
         return metricsText(this.#status(), request.names);
       case "plan":
         return this.#plan(request.file);
+      case "proxy":
+        return this.#proxy(request, asker);
+      case "support":
+        return this.#support();
     }
   }
 
@@ -350,6 +368,46 @@ export class ControlPlane {
     const loaded = await this.#options.load(file);
     if (loaded === undefined) throw new ControlProblem(`there is no file ${name}`);
     return previewReload(name, loaded, this.#running);
+  }
+
+  async #proxy(
+    { action, names }: ControlRequest & { readonly command: "proxy" },
+    asker: Asker,
+  ): Promise<readonly ProxyReport[]> {
+    const runners = this.#proxies.fleet?.runners ?? [];
+    const unknown = names.find((name) => runners.every(({ program }) => program.name !== name));
+    if (unknown !== undefined || runners.length === 0) {
+      const known = runners.map(({ program }) => program.name).join(", ");
+      throw new ControlProblem(
+        runners.length === 0
+          ? "there are no proxies in the configuration"
+          : `there is no proxy ${unknown}: there is ${known}`,
+      );
+    }
+    const chosen = runners.filter(
+      ({ program }) => names.length === 0 || names.includes(program.name),
+    );
+    this.#tell(asker, `proxy ${action} ${chosen.map(({ program }) => program.name).join(" ")}`);
+    await Promise.all(
+      chosen.map(async (runner) => {
+        if (action === "reload") runner.reload();
+        if (action === "stop" || action === "restart") await runner.stop();
+        if (action === "start" || action === "restart") runner.startAgain();
+      }),
+    );
+    return this.#proxies.reports();
+  }
+
+  #support(): SupportAnswer {
+    const { entries, transitions } = this.journal;
+    const { proxies } = this.#running.config;
+    return {
+      version: `vrrpd 0.1.0, Node.js ${process.version}`,
+      status: this.#status(),
+      entries,
+      transitions,
+      files: [this.#options.configFile, ...proxies.flatMap(({ config }) => config)],
+    };
   }
 
   /** By name, with what moves along with them; all when none is named. */

@@ -28,7 +28,18 @@ export type ControlRequest =
   | { readonly command: "check-peers"; readonly instances: readonly string[] }
   | { readonly command: "metrics"; readonly names: MetricNames }
   /** What a reload would change; of the daemon's own file unless one is named. */
-  | { readonly command: "plan"; readonly file?: string };
+  | { readonly command: "plan"; readonly file?: string }
+  /** What becomes of proxies; empty: all. */
+  | {
+      readonly command: "proxy";
+      readonly action: ProxyAction;
+      readonly names: readonly string[];
+    }
+  /** Status, journal and the names of files, for a bundle. */
+  | { readonly command: "support" };
+
+export const PROXY_ACTIONS = ["start", "stop", "restart", "reload"] as const;
+export type ProxyAction = (typeof PROXY_ACTIONS)[number];
 
 /** Whose metric names: those of mehdy/keepalived-exporter, or of gen2brain/keepalived_exporter. */
 export type MetricNames = "mehdy" | "gen2brain";
@@ -86,8 +97,17 @@ export function parseRequest(line: string): ControlRequest | string {
     case "plan":
       if (file !== undefined && typeof file !== "string") return "'file' is no text";
       return { command: "plan", ...(file === undefined ? {} : { file }) };
+    case "proxy": {
+      const action = PROXY_ACTIONS.find((known) => known === value["action"]);
+      if (action === undefined) return `'action' is one of ${PROXY_ACTIONS.join(", ")}`;
+      const proxies = value["names"] ?? [];
+      if (!isTexts(proxies)) return "'names' is no list of names";
+      return { command: "proxy", action, names: proxies };
+    }
+    case "support":
+      return { command: "support" };
     default:
-      return "no such command: status, why, switchover, maintenance, check-peers, metrics, plan";
+      return "no such command: status, why, switchover, maintenance, check-peers, metrics, plan, proxy, support";
   }
 }
 

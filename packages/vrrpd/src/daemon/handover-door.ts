@@ -3,6 +3,7 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { formatAddress, type IpAddress } from "@ha/base";
 import { setMinimumTtl } from "@ha/linux";
 import type { Instance } from "../core/config/model.ts";
+import { descriptorOf } from "./datagram-descriptor.ts";
 import {
   decodeHandover,
   encodeHandover,
@@ -112,11 +113,8 @@ export class HandoverDoor {
     socket.on("message", (data, from) => this.#hear(socket, data, from));
     socket.bind(this.#port, () => {
       socket.setTTL(TTL);
-      const { _handle: handle } = socket as unknown as {
-        readonly _handle?: { readonly fd: number };
-      };
-      // Node has no name of its own for a socket's descriptor.
-      const problem = handle === undefined ? undefined : setMinimumTtl(handle.fd, family, TTL);
+      const fd = descriptorOf(socket);
+      const problem = fd === undefined ? undefined : setMinimumTtl(fd, family, TTL);
       if (problem !== undefined) log.warning(`handover: ${problem.message}`);
     });
     socket.unref();

@@ -236,6 +236,44 @@ function ownMetrics(page: MetricsPage, status: StatusReport): void {
       [{}, Number(guard === "running")],
     ]);
   }
+  const { proxies } = status;
+  page.add(
+    "vrrpd_proxy_up",
+    "gauge",
+    "Whether a supervised proxy can serve: what track_proxy sees.",
+    proxies.map(({ name, up }): Sample => [{ proxy: name }, Number(up)]),
+  );
+  page.add(
+    "vrrpd_proxy_restarts_total",
+    "counter",
+    "Starts of a supervised proxy after its death.",
+    proxies.map(({ name, restarts }): Sample => [{ proxy: name }, restarts]),
+  );
+  page.add(
+    "vrrpd_proxy_held_sockets",
+    "gauge",
+    "Listening sockets held for a proxy's successor.",
+    proxies.map(({ name, heldSockets }): Sample => [{ proxy: name }, heldSockets]),
+  );
+  page.add(
+    "vrrpd_proxy_connections",
+    "gauge",
+    "Connections of a supervised proxy.",
+    proxies.flatMap(({ name, status: told }): Sample[] =>
+      told === undefined ? [] : [[{ proxy: name }, told.sessions]],
+    ),
+  );
+  page.add(
+    "vrrpd_proxy_backend_up",
+    "gauge",
+    "Whether a backend of a supervised proxy has a server.",
+    proxies.flatMap(({ name, status: told }) =>
+      (told?.backends ?? []).map((backend): Sample => [
+        { proxy: name, backend: backend.name },
+        Number(!backend.status.startsWith("DOWN")),
+      ]),
+    ),
+  );
   page.add("vrrpd_maintenance", "gauge", "1: this host is in maintenance.", [
     [{}, Number(status.maintenance !== undefined)],
   ]);

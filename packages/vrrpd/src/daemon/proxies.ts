@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import type { ProxyProgram } from "../core/config/proxy-model.ts";
 import type { TrackerState } from "../core/tracking.ts";
 import type { ProxyFleet, ProxyFleetOptions } from "./proxy/proxy-fleet.ts";
+import { type ProxyReport, proxyReports } from "./proxy/proxy-report.ts";
 
 /** The proxies that are kept running. Nothing of it is loaded where there are none, nor were any. */
 export class Proxies {
@@ -29,6 +30,11 @@ export class Proxies {
     if (this.#started) await this.#fleet.reload(programs);
     else await this.#fleet.start(programs);
     this.#started = true;
+  }
+
+  /** For status and metrics. */
+  reports(): readonly ProxyReport[] {
+    return proxyReports(this.#fleet?.runners ?? []);
   }
 
   trackerState(name: string): TrackerState {

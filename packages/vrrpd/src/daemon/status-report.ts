@@ -4,6 +4,7 @@ import { contribution, type TrackerState } from "../core/tracking.ts";
 import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { MaintenanceRecord } from "./maintenance.ts";
 import { describe, firstLines } from "./notify-queue.ts";
+import type { ProxyReport } from "./proxy/proxy-report.ts";
 import { faultText } from "./report-log.ts";
 import { type DaemonStatus, STATE_WORD } from "./status.ts";
 
@@ -41,6 +42,7 @@ export interface StatusReport {
     readonly up: boolean;
   }[];
   readonly bfd: readonly { readonly name: string; readonly state: string }[];
+  readonly proxies: readonly ProxyReport[];
 }
 
 export interface InstanceReport {
@@ -117,6 +119,7 @@ export interface StatusSources {
   readonly lastReload: StatusReport["lastReload"];
   readonly maintenance: MaintenanceRecord | undefined;
   readonly guard: StatusReport["guard"];
+  readonly proxies: readonly ProxyReport[];
 }
 
 export function statusReport(sources: StatusSources): StatusReport {
@@ -145,6 +148,7 @@ export function statusReport(sources: StatusSources): StatusReport {
       ...(guard === "missing"
         ? ["the guard does not run: a crash would leave addresses behind"]
         : []),
+      ...sources.proxies.flatMap(({ name, up, why }) => (up ? [] : [`proxy ${name} ${why}`])),
       ...instances.flatMap(problemsOf),
     ],
     ...(maintenance === undefined ? {} : { maintenance }),
@@ -162,6 +166,7 @@ export function statusReport(sources: StatusSources): StatusReport {
     files: status.files,
     processes: status.processes,
     bfd: status.bfd,
+    proxies: sources.proxies,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { ControlRequest } from "../control-protocol.ts";
+import { type ControlRequest, PROXY_ACTIONS } from "../control-protocol.ts";
 
 /** What `vrrpctl` was asked for. */
 export interface CtlArguments {
@@ -7,6 +7,8 @@ export interface CtlArguments {
   readonly json: boolean;
   /** `--yes`. */
   readonly accepts: boolean;
+  /** Of `support`: where to write. */
+  readonly file: string | undefined;
   /** Of the control socket; undefined: by instance and namespace. */
   readonly socket: string | undefined;
   readonly instance: string | undefined;
@@ -140,6 +142,32 @@ export const COMMANDS = {
       return { command: "plan", ...(file === undefined ? {} : { file }) };
     },
   },
+  proxy: {
+    usage: "proxy start|stop|restart|reload [NAME ...]",
+    summary: "what becomes of the proxies that vrrpd keeps running; all unless named",
+    options: {},
+    help: "'stop' is soft: what is under way is served, up to stop_timeout. A proxy that was stopped stays so until 'start' or a\nreload of vrrpd. 'start' also tries one again that was given up. 'stop' works without a daemon as well: it ends what\na vrrpd with --keep-proxies has left.",
+    request: ([action, ...names]) => {
+      const known = PROXY_ACTIONS.find((word) => word === action);
+      return known === undefined
+        ? `proxy needs ${PROXY_ACTIONS.join(", ")}`
+        : { command: "proxy", action: known, names };
+    },
+  },
+  support: {
+    usage: "support [FILE]",
+    summary: "a bundle for whoever helps: configuration without secrets, status, journal, logs, network",
+    options: {},
+    help: "Writes a .tar.gz, here unless FILE is named, readable by its owner alone. Passwords and keys are blanked; look through it\nall the same before you give it away. Without a daemon it holds what can be had.",
+    request: (words) => (words.length > 1 ? tooMany(words.slice(1)) : { command: "support" }),
+  },
+  drill: {
+    usage: "drill [OPTION ...] [NAME ...]",
+    summary: "practise failover on a lab of namespaces or virtual machines; never on this pair",
+    options: { "--driver": true, "--daemon": true, "--proxy": true },
+    help: "Runs the lab's program with the same words: see ha-lab drill --help. Its exit status is ours.",
+    request: () => "drill takes its words as they are: 'vrrpctl drill' must come first",
+  },
 } satisfies Readonly<Record<string, Command>>;
 
 const COMMON: Readonly<Record<string, boolean>> = {
@@ -194,6 +222,7 @@ export function parseArguments(words: readonly string[]): ParsedArguments {
       request,
       json: options.has("--json"),
       accepts: options.has("--yes"),
+      file: name === "support" ? plain[0] : undefined,
       socket: options.get("--socket"),
       instance: options.get("--instance"),
       namespace: options.get("--namespace"),
@@ -246,6 +275,7 @@ function bashCompletion(): string {
       ...Object.keys(options),
       ...common,
       ...(name === "maintenance" ? ["on", "off"] : []),
+      ...(name === "proxy" ? PROXY_ACTIONS : []),
     ];
     return `    ${name}) words="${words.join(" ")}" ;;`;
   });

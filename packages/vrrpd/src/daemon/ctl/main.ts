@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
 import { controlPaths } from "../control-paths.ts";
-import type { MaintenanceAnswer, WhyAnswer } from "../control-plane.ts";
+import type { MaintenanceAnswer, SupportAnswer, WhyAnswer } from "../control-plane.ts";
 import type { InstanceCheck } from "../peer-check.ts";
+import type { ProxyReport } from "../proxy/proxy-report.ts";
 import type { ReloadPreview } from "../reload-preview.ts";
 import type { StatusReport } from "../status-report.ts";
 import type { HandoverOutcome } from "../switchover.ts";
@@ -15,8 +16,10 @@ import {
 } from "./answer-view.ts";
 import { type CtlArguments, parseArguments } from "./arguments.ts";
 import { ControlClient, Refused, Unreachable } from "./control-client.ts";
+import { runDrill } from "./drill.ts";
+import { proxyRows } from "./proxy-view.ts";
 import { statusView } from "./status-view.ts";
-import { Paint } from "./text-table.ts";
+import { Paint, textTable } from "./text-table.ts";
 
 /** Of monitoring programs. */
 const EXIT = { good: 0, bad: 1, usage: 2, unreachable: 3 } as const;
@@ -25,6 +28,12 @@ const paint = new Paint(process.stdout.isTTY === true && (process.env["NO_COLOR"
 
 /** The command `vrrpctl`. */
 async function main(words: readonly string[]): Promise<number> {
+  if (words[0] === "drill" && !words.includes("--help")) {
+    const code = await runDrill(words.slice(1));
+    if (code !== undefined) return code;
+    process.stderr.write("vrrpctl: the lab is not installed: neither ha-lab in PATH nor beside vrrpctl\n");
+    return EXIT.unreachable;
+  }
   const parsed = parseArguments(words);
   if ("help" in parsed) {
     process.stdout.write(parsed.help);
@@ -35,6 +44,7 @@ async function main(words: readonly string[]): Promise<number> {
     return EXIT.usage;
   }
   const { arguments: args } = parsed;
+  if (args.command === "support") return support(args);
   try {
     const client = await ControlClient.connect(args.socket ?? controlPaths(args).socket);
     try {
@@ -43,6 +53,9 @@ async function main(words: readonly string[]): Promise<number> {
       client.close();
     }
   } catch (error) {
+    if (error instanceof Unreachable && args.request.command === "proxy" && args.request.action === "stop") {
+      return stopLeftProxies(args, args.request.names);
+    }
     if (error instanceof Unreachable || error instanceof Refused) {
       process.stderr.write(`vrrpctl: ${error.message}\n`);
       return error instanceof Refused ? EXIT.bad : EXIT.unreachable;
@@ -108,6 +121,16 @@ function viewOf(
     }
     case "metrics":
       return { text: String(result), good: true };
+    case "proxy": {
+      const reports = result as readonly ProxyReport[];
+      const action = "action" in rest ? rest.action : "reload";
+      return {
+        text: `${textTable(proxyRows(reports, Date.now(), paint))}\n`,
+        good: action === "stop" || reports.every(({ up }) => up || action !== "reload"),
+      };
+    }
+    case "support":
+      return { text: "", good: true };
     case "plan": {
       const plan = result as ReloadPreview;
       return {
@@ -116,6 +139,44 @@ function viewOf(
       };
     }
   }
+}
+
+/** `support`: with the daemon's help, or without. */
+async function support(args: CtlArguments): Promise<number> {
+  const { bundleName, writeSupportBundle } = await import("./support-bundle.ts");
+  let answer: SupportAnswer | undefined;
+  let why = "";
+  try {
+    const client = await ControlClient.connect(args.socket ?? controlPaths(args).socket);
+    answer = (await client.ask({ command: "support" })) as SupportAnswer;
+    client.close();
+  } catch (error) {
+    why = error instanceof Error ? error.message : String(error);
+  }
+  const file = resolve(args.file ?? bundleName(new Date()));
+  try {
+    const contents = await writeSupportBundle(file, answer, why);
+    process.stdout.write(
+      args.json ? `${JSON.stringify({ file, contents, ...(why === "" ? {} : { why }) })}\n` : `${file}\n`,
+    );
+  } catch (error) {
+    process.stderr.write(`vrrpctl: ${error instanceof Error ? error.message : String(error)}\n`);
+    return EXIT.bad;
+  }
+  if (why !== "") process.stderr.write(`vrrpctl: without the daemon's part: ${why}\n`);
+  return why === "" ? EXIT.good : EXIT.unreachable;
+}
+
+/** `proxy stop` when no daemon runs: what it has left running, by its record. */
+async function stopLeftProxies(args: CtlArguments, names: readonly string[]): Promise<number> {
+  const { stopRecordedProxies } = await import("../proxy/left-proxies.ts");
+  const stopped = await stopRecordedProxies(controlPaths(args).proxies, names);
+  process.stdout.write(
+    args.json
+      ? `${JSON.stringify(stopped)}\n`
+      : stopped.map(({ name, pid, ended }) => `${name} (pid ${pid}) ${ended ? "ended" : "does not end"}\n`).join(""),
+  );
+  return stopped.every(({ ended }) => ended) ? EXIT.good : EXIT.bad;
 }
 
 /** Until the daemon goes, or somebody presses Ctrl-C. */

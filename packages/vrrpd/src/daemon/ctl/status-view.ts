@@ -1,4 +1,5 @@
 import type { InstanceReport, StatusReport } from "../status-report.ts";
+import { backendRows, proxyRows } from "./proxy-view.ts";
 import { type Paint, textTable } from "./text-table.ts";
 
 /** `vrrpctl status` for people. */
@@ -16,6 +17,8 @@ export function statusView(status: StatusReport, paint: Paint): string {
       ),
       ...instances.map((instance) => instanceRow(instance, status.now, paint)),
     ]),
+    ...section("PROXIES", proxyRows(status.proxies, status.now, paint), paint),
+    ...section("SERVERS", backendRows(status.proxies, paint), paint),
     ...section("PEERS", peerRows(instances), paint),
     ...section("CHECKS", checkRows(status, paint), paint),
     ...section("REFUSED PACKETS", refusedRows(instances), paint),
