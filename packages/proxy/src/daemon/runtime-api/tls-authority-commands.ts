@@ -31,7 +31,8 @@ const KINDS: readonly Kind[] = [
     kind: "crl",
     title: "CRL",
     word: "crl-file",
-    commitWord: "crl-file",
+    // As haproxy 2.6.12 has it.
+    commitWord: "ca-file",
     payload: "CRLs",
     wants: isRevocationList,
   },

@@ -261,7 +261,7 @@ async function commit(name: string, context: CommandContext): Promise<string | R
     return cannot("The transaction must contain at least a certificate and a private key!");
   }
   if (store.host.checkKey(pemFile([certificate]), pemFile([key])) !== undefined) {
-    return cannot("inconsistencies between private key and certificate loaded");
+    return cannot(`inconsistencies between private key and certificate loaded '${name}'.`);
   }
   const signer = issuer?.der === undefined ? undefined : parseCertificate(issuer.der);
   if (ocsp !== undefined) {

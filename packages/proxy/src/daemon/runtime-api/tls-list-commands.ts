@@ -121,14 +121,17 @@ function remove(name: string, given: string, { process }: CommandContext): strin
   if (first === undefined) {
     return cannot(`certificate '${certificate}' can't be found in the crt-list!`);
   }
+  const lines = entries.map(({ line }) => line).join(", ");
   if (!numbered && second !== undefined) {
     return cannot(
-      `found the certificate '${certificate}' in several entries, please specify a line number preceded by colons (${entries.map(({ line }) => line).join(", ")})!`,
+      `found the certificate '${certificate}' in several entries, please specify a line number preceded by colons (${lines})!`,
     );
   }
   const entry = numbered ? entries.find(({ line }) => line === Number(digits)) : first;
   if (entry === undefined)
-    return cannot(`found a certificate '${certificate}' but the line number is incorrect!`);
+    return cannot(
+      `found a certificate '${certificate}' but the line number is incorrect, please specify a correct line number preceded by colons (${lines})!`,
+    );
   const defaults = store.binds.filter((bind) =>
     bind.lines.some((line) => line.entry === entry && line.isDefault),
   );
