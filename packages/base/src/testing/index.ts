@@ -1,1 +1,2 @@
+export { ReceiveBuffer } from "./receive-buffer.ts";
 export { SimClock } from "./sim-clock.ts";

@@ -1,4 +1,5 @@
 import { type IpAddress, type Micros, micros, milliseconds, seconds } from "@ha/base";
+import { ReceiveBuffer } from "@ha/base/testing";
 import { priorityOf } from "../admission.ts";
 import type { Sequences } from "../advert-encoder.ts";
 import type { Circumstances } from "../circumstances.ts";
@@ -53,7 +54,7 @@ export class SimHost {
   readonly #clock: HostClock;
   #process: "running" | "dead" | "off" = "off";
   #pausedUntil: Micros | undefined;
-  #socket: (() => void)[] = [];
+  readonly #socket: ReceiveBuffer<{ readonly seat: SimSeat; readonly packet: IncomingPacket }>;
   #guard: GuardRun[] = [];
   #lastCrash: Micros | undefined;
   #lastResume: Micros | undefined;
@@ -71,6 +72,7 @@ export class SimHost {
     this.options = options;
     this.index = options.index;
     this.#clock = new HostClock(lan.clock);
+    this.#socket = new ReceiveBuffer(lan.clock, SOCKET_BUFFER);
     this.seats = options.routers.map(({ settings, source }, index) => ({
       index,
       source,
@@ -118,7 +120,7 @@ export class SimHost {
   } = {}): void {
     if (this.#process === "running") return;
     this.#process = "running";
-    this.#socket = [];
+    this.#socket.clear();
     for (const run of this.#guard) run.stop();
     this.#guard = [];
     const group = this.seats.length > 1 ? new SyncGroup("G1") : undefined;
@@ -276,10 +278,8 @@ export class SimHost {
     if (this.#process !== "running") return;
     if (this.#pausedUntil === undefined) {
       this.#take(seat, packet);
-    } else if (this.#socket.length < SOCKET_BUFFER) {
-      const { clock } = this.#lan;
-      const arrived = clock.now();
-      this.#socket.push(() => this.#take(seat, packet, micros(clock.now() - arrived)));
+    } else {
+      this.#socket.put({ seat, packet });
     }
   }
 
@@ -324,9 +324,11 @@ export class SimHost {
   }
 
   #drain(): void {
-    const waiting = this.#socket;
-    this.#socket = [];
-    for (const take of waiting) take();
+    // Only what waits now: the handing over may bring more.
+    for (let left = this.#socket.size; left > 0; left--) {
+      const next = this.#socket.take();
+      if (next !== undefined) this.#take(next.packet.seat, next.packet.packet, next.waited);
+    }
   }
 
   #end(how: "dead" | "off"): void {
@@ -339,7 +341,7 @@ export class SimHost {
     }
     for (const run of this.#guard) run.stop();
     this.#guard = [];
-    this.#socket = [];
+    this.#socket.clear();
     this.staleAdverts = undefined;
     this.#lan.changed(this);
   }
