@@ -30,11 +30,11 @@ export function openServer(
 ): ExchangeServer {
   const { backend, transaction, plane } = owner;
   const { server } = transaction;
+  transaction.serverTls = connection.tlsFacts;
   const pool = poolOf(owner, server);
   const protocol = backend.backend?.config.servers[server]?.protocol;
   if (protocol !== "h2" && connection.tls?.alpn !== "h2") return http1.use(connection, pool);
   const isPrivate = backend.backend?.reuse === "never";
-  owner.transaction.serverTls = connection.tlsFacts;
   return new Http2Server(plane, connection, { backend, server, pool, isPrivate }).request(owner);
 }
 

@@ -11,7 +11,7 @@ export interface ClientHello {
   readonly version: number;
   readonly sniStart: number;
   readonly sniEnd: number;
-  /** Offered protocols, with commas. */
+  /** The protocol that is offered first; "" for none. */
   readonly alpn: string;
   readonly curves: boolean;
   /** 0 no ticket extension, 1 empty, 2 with a ticket. */
@@ -76,14 +76,10 @@ function withExtension(
       return end > to ? hello : { ...hello, sniStart: from + 5, sniEnd: end };
     }
     case ALPN: {
-      const names: string[] = [];
-      for (let at = from + 2; at < to; ) {
-        const end = at + 1 + (bytes[at] as number);
-        if (end > to) break;
-        names.push(latin1(bytes, at + 1, end));
-        at = end;
-      }
-      return { ...hello, alpn: names.join(",") };
+      // List length (2), then a length and a name each.
+      const at = from + 3;
+      const end = at + (bytes[from + 2] ?? 0);
+      return at > to || end > to ? hello : { ...hello, alpn: latin1(bytes, at, end) };
     }
     case GROUPS:
       return { ...hello, curves: true };

@@ -94,7 +94,7 @@ export const PAYLOAD_FETCHES: readonly FetchKeyword[] = [
     "req.ssl_alpn",
     [],
     STR,
-    "Protocols that the client offers, with commas.",
+    "Protocol that the client offers first.",
     (hello, _bytes, sample) =>
       hello.alpn.length > 0 && setRange(sample, STR, encodeText(hello.alpn), 0, hello.alpn.length),
   ),
