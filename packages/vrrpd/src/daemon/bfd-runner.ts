@@ -197,4 +197,3 @@ export class BfdRunner {
 
 const RETRY: Micros = micros(1_000_000);
 const STATE_WORDS = { "admin-down": "AdminDown", down: "Down", init: "Init", up: "Up" } as const;
-

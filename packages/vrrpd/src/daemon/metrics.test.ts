@@ -65,6 +65,7 @@ const STATUS: StatusReport = {
   files: [],
   processes: [],
   bfd: [],
+  proxies: [],
 };
 
 test("every line is Prometheus text, and each metric is declared before its samples", () => {

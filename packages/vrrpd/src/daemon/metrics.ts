@@ -268,10 +268,12 @@ function ownMetrics(page: MetricsPage, status: StatusReport): void {
     "gauge",
     "Whether a backend of a supervised proxy has a server.",
     proxies.flatMap(({ name, status: told }) =>
-      (told?.backends ?? []).map((backend): Sample => [
-        { proxy: name, backend: backend.name },
-        Number(!backend.status.startsWith("DOWN")),
-      ]),
+      (told?.backends ?? []).map(
+        (backend): Sample => [
+          { proxy: name, backend: backend.name },
+          Number(!backend.status.startsWith("DOWN")),
+        ],
+      ),
     ),
   );
   page.add("vrrpd_maintenance", "gauge", "1: this host is in maintenance.", [

@@ -156,7 +156,8 @@ export const COMMANDS = {
   },
   support: {
     usage: "support [FILE]",
-    summary: "a bundle for whoever helps: configuration without secrets, status, journal, logs, network",
+    summary:
+      "a bundle for whoever helps: configuration without secrets, status, journal, logs, network",
     options: {},
     help: "Writes a .tar.gz, here unless FILE is named, readable by its owner alone. Passwords and keys are blanked; look through it\nall the same before you give it away. Without a daemon it holds what can be had.",
     request: (words) => (words.length > 1 ? tooMany(words.slice(1)) : { command: "support" }),

@@ -31,7 +31,9 @@ async function main(words: readonly string[]): Promise<number> {
   if (words[0] === "drill" && !words.includes("--help")) {
     const code = await runDrill(words.slice(1));
     if (code !== undefined) return code;
-    process.stderr.write("vrrpctl: the lab is not installed: neither ha-lab in PATH nor beside vrrpctl\n");
+    process.stderr.write(
+      "vrrpctl: the lab is not installed: neither ha-lab in PATH nor beside vrrpctl\n",
+    );
     return EXIT.unreachable;
   }
   const parsed = parseArguments(words);
@@ -53,7 +55,11 @@ async function main(words: readonly string[]): Promise<number> {
       client.close();
     }
   } catch (error) {
-    if (error instanceof Unreachable && args.request.command === "proxy" && args.request.action === "stop") {
+    if (
+      error instanceof Unreachable &&
+      args.request.command === "proxy" &&
+      args.request.action === "stop"
+    ) {
       return stopLeftProxies(args, args.request.names);
     }
     if (error instanceof Unreachable || error instanceof Refused) {
@@ -157,7 +163,9 @@ async function support(args: CtlArguments): Promise<number> {
   try {
     const contents = await writeSupportBundle(file, answer, why);
     process.stdout.write(
-      args.json ? `${JSON.stringify({ file, contents, ...(why === "" ? {} : { why }) })}\n` : `${file}\n`,
+      args.json
+        ? `${JSON.stringify({ file, contents, ...(why === "" ? {} : { why }) })}\n`
+        : `${file}\n`,
     );
   } catch (error) {
     process.stderr.write(`vrrpctl: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -174,7 +182,11 @@ async function stopLeftProxies(args: CtlArguments, names: readonly string[]): Pr
   process.stdout.write(
     args.json
       ? `${JSON.stringify(stopped)}\n`
-      : stopped.map(({ name, pid, ended }) => `${name} (pid ${pid}) ${ended ? "ended" : "does not end"}\n`).join(""),
+      : stopped
+          .map(
+            ({ name, pid, ended }) => `${name} (pid ${pid}) ${ended ? "ended" : "does not end"}\n`,
+          )
+          .join(""),
   );
   return stopped.every(({ ended }) => ended) ? EXIT.good : EXIT.bad;
 }
