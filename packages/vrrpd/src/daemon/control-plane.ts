@@ -1,5 +1,5 @@
 import type { Clock } from "@ha/base";
-import { formatAddress, type Micros, micros } from "@ha/base";
+import { formatAddress, type Micros, micros, milliseconds, seconds, type Timer } from "@ha/base";
 import type { LoadedConfig } from "../core/config/load.ts";
 import type { Report } from "../core/report.ts";
 import type { ControlPaths } from "./control-paths.ts";
@@ -17,6 +17,7 @@ import { type AskHost, checkPeers, type InstanceCheck } from "./peer-check.ts";
 import { PlannedMove, type PlannedOutcome } from "./planned-move.ts";
 import type { Proxies } from "./proxies.ts";
 import type { ProxyReport } from "./proxy/proxy-report.ts";
+import { vrrpView } from "./proxy/vrrp-view.ts";
 import { previewReload, type ReloadPreview } from "./reload-preview.ts";
 import { reportLines } from "./report-log.ts";
 import type { Runtime } from "./runtime.ts";
@@ -81,6 +82,7 @@ export class ControlPlane {
   readonly #metrics: MetricsEndpoint;
   readonly #since = Date.now();
   #runtime: Runtime | undefined;
+  #shows: Timer | undefined;
   #socket: ControlSocket | undefined;
   #lastReload: StatusReport["lastReload"];
 
@@ -124,6 +126,7 @@ export class ControlPlane {
     this.#runtime = runtime;
     this.#metrics.listen(runtime.config.globals.vrrp_metrics);
     this.#preemption.configure(runtime.config);
+    this.#showProxies();
     this.#socket = await ControlSocket.open({
       path: paths.socket,
       log,
@@ -134,6 +137,7 @@ export class ControlPlane {
   close(): void {
     this.#socket?.close();
     this.#metrics.close();
+    this.#shows?.cancel();
     this.#preemption.close();
     this.maintenance.close();
   }
@@ -176,6 +180,7 @@ export class ControlPlane {
 
   onReport(instance: InstanceRuntime, report: Report): void {
     this.#record(instance, report);
+    if (report.type === "state") this.#showSoon();
     this.#aside.onReport(instance, report);
     this.#switchover.onReport(instance, report);
     this.#preemption.onReport(instance, report);
@@ -221,6 +226,23 @@ export class ControlPlane {
         else journal.repeated(kind, text, name);
       }
     }
+  }
+
+  /** The proxies' statistics pages show us: every second, and at once when a state has changed. */
+  #showProxies(): void {
+    this.#shows?.cancel();
+    const { fleet } = this.#proxies;
+    if (fleet !== undefined && this.#runtime !== undefined) {
+      fleet.show(vrrpView(this.#status(), this.journal.transitions));
+    }
+    this.#shows = this.#options.clock.after(SHOW_PAUSE, () => this.#showProxies());
+  }
+
+  #showSoon(): void {
+    if (this.#shows === undefined) return;
+    this.#shows.cancel();
+    // After what is under way: nothing waits for a page.
+    this.#shows = this.#options.clock.after(SHOW_SOON, () => this.#showProxies());
   }
 
   #status(): StatusReport {
@@ -458,6 +480,9 @@ const KINDS: Partial<Record<Report["type"], JournalKind>> = {
   "address-restored": "netlink",
   "address-flapping": "netlink",
 };
+
+const SHOW_PAUSE = seconds(1);
+const SHOW_SOON = milliseconds(20);
 
 /** Milliseconds before a transition that `why` shows, and how many entries of them at most. */
 const SHOWN_BEFORE = 15_000;

@@ -17,6 +17,8 @@ export interface PageView {
   /** `;st=`: how an order went. */
   readonly result: string | undefined;
   readonly isAdmin: boolean;
+  /** HTML that stands above the tables. */
+  readonly above: string;
 }
 
 /** What comes of an order: the value of `;st=`, the class and the text of the line that tells. */
@@ -77,6 +79,7 @@ ${generalTable(figures, page, view)}`;
   if (result !== undefined) {
     html += `<p><div class="${result[0]}"><a class=lfsb href="${escapeHtml(link(view, {}))}" title="Remove this message">[X]</a> ${result[1]}</div>\n`;
   }
+  html += view.above;
   for (const [proxy, own] of groupByProxy(rows)) html += proxyTable(source, proxy, own, page, view);
   return `${html}</body></html>\n`;
 }

@@ -145,6 +145,7 @@ class StatsPageService implements Service {
           part: query.part,
           result: query.result,
           isAdmin,
+          above: this.#view.vrrp(),
         });
         return reply("text/html", encodeText(html), refresh);
       }

@@ -8,6 +8,7 @@ import type { ServerLives } from "../../core/stats/server-life.ts";
 import { SharedLives } from "../../core/stats/shared-lives.ts";
 import { mostOf, type StatsSource, sumOf } from "../../core/stats/source.ts";
 import { standingLives } from "../../core/stats/standing-lives.ts";
+import { vrrpTable } from "../../core/stats/vrrp-table.ts";
 import type { Worker } from "../worker.ts";
 import type { StatsOrder } from "./stats-order.ts";
 import { installServices } from "./stats-services.ts";
@@ -42,6 +43,8 @@ export interface ProcessFacts {
 /** The process's statistics as one thread sees them. */
 export interface StatsView {
   readonly source: StatsSource;
+  /** The VRRP daemon beside us, above the tables; "" where there is none. */
+  vrrp(): string;
   figures(): ProcessFigures;
 }
 
@@ -89,6 +92,7 @@ export function createStatsView(worker: Worker, share: StatsShare, lives: Server
     overFrontends((index) => sumOf(source, layout.frontend[index] as number, field));
   return {
     source,
+    vrrp: () => vrrpTable(worker.pair.view, ring.wallTime),
     figures: () => {
       const now = ring.now;
       const current = Atomics.load(connections, 0);
