@@ -1,5 +1,6 @@
 import { MESSAGE_BYTES, PART_BYTES, type Ring, type Slab } from "@ha/linux/ring";
 import type { TlsEngine } from "@ha/linux/tls";
+import type { TlsActivity } from "../core/server/tls-activity.ts";
 import { Connection } from "./connection.ts";
 
 /** Parts of one gathered send. */
@@ -14,6 +15,8 @@ export class ConnectionShared {
   readonly ends = new Int32Array(MAX_PARTS);
   /** Set before the first connection with TLS. */
   tls: TlsEngine | undefined = undefined;
+  /** Told of each; set with it. */
+  tlsActivity: TlsActivity | undefined = undefined;
   /** Connections whose descriptor is open or closing. A leak counter. */
   open = 0;
   readonly #messages: number[] = [];

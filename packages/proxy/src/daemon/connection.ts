@@ -712,7 +712,10 @@ export class Connection implements RingOwner {
     while (this.#outHead !== NO_BUFFER) this.#popOutput(this.#outHead);
     if (this.#message >= 0) this.#shared.giveMessage(this.#message);
     this.#message = -1;
-    this.#tls?.session.free();
+    if (this.#tls !== undefined) {
+      this.#tls.session.free();
+      this.#shared.tlsActivity?.closed();
+    }
     this.#shared.ring.detach(this.#slot);
     this.fd = -1;
     this.#slot = -1;

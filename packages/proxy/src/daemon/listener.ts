@@ -160,7 +160,9 @@ export class Listener implements RingOwner, SessionHost {
     const { rateLimitSessions } = (this.#frontend.frontend as FrontendRuntime).config;
     const { counters } = this.#frontend.state;
     const { maxconn } = counters;
-    if (counters.isPaused || !this.#limits.rates.hasRoom(this.#plane.now)) return false;
+    const { now } = this.#plane;
+    if (counters.isPaused || !this.#limits.rates.hasRoom(now)) return false;
+    if (this.#tls !== undefined && !this.#limits.rates.tls.mayShake(now)) return false;
     if (rateLimitSessions > 0) {
       if (counters.clientSessionRate(this.#plane.now) >= rateLimitSessions) return false;
     }

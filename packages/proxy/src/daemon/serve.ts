@@ -216,6 +216,7 @@ async function startThreads(
   const rates = new ProcessRates();
   rates.connectionLimit = config.global.maxconnrate;
   rates.sessionLimit = config.global.maxsessrate;
+  rates.tls.limit(config.global.maxsslconn, config.global.maxsslrate);
   const connections = new Int32Array(new SharedArrayBuffer(8));
   const limits: SharedLimits = { maxconn, connections, rates: rates.buffer };
   limits.connections[1] = maxconn;

@@ -35,9 +35,15 @@ export function connectServer(
   if (header !== undefined) connection.queueBytes(header(transaction));
   const tls = backend.backend?.tls[transaction.server];
   if (tls === undefined) return connection;
+  const { tlsActivity } = plane.connections;
+  if (tlsActivity?.opened() === false) {
+    connection.close();
+    return -11; // EAGAIN: beyond maxsslconn
+  }
   const name = tls.nameOf(transaction);
   const session = tls.open(plane.connections.tls as TlsEngine, name);
   if (session === undefined) {
+    tlsActivity?.closed();
     connection.close();
     return -12; // ENOMEM
   }

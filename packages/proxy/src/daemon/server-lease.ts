@@ -151,7 +151,10 @@ export class ServerLease implements ServerWaiter, TimerOwner, ConnectionOwner {
       if (result === 0) this.#count(stat.STAT_TLS_SESSIONS);
       // A peer that broke off, or was never there, is no failed handshake.
       else if (tlsFacts.session.error !== 0) this.#count(stat.STAT_TLS_FAILED);
-      if (result === 0 && tlsFacts.session.isResumed) this.#count(stat.STAT_TLS_RESUMED);
+      if (result === 0) {
+        if (tlsFacts.session.isResumed) this.#count(stat.STAT_TLS_RESUMED);
+        else this.#plane.connections.tlsActivity?.keyed("server", this.#plane.now);
+      }
     }
     if (result < 0) {
       this.#failed(CAUSE_SERVER_ABORT);

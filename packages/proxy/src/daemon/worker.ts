@@ -93,7 +93,8 @@ export function createWorker(options: WorkerOptions): Worker {
   const ring = openRing({
     executor: options.executor,
     smallSize: tune("tune.bufsize", 16_384),
-    smallCount: Math.min(65_535, Math.max(2_048, limits.maxconn * 2 + 512)),
+    // Each client may hold its request and some of its answer: see `DataPlane.outputLimit`.
+    smallCount: Math.min(65_535, Math.max(2_048, limits.maxconn * 3 + 512)),
     largeCount: 128,
     spareSize: addressesAt + addressesSize,
   });
@@ -108,6 +109,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const { tls = NO_TLS } = options;
   plane.tls = tls;
   if (tls.binds.size + tls.servers.size > 0) plane.connections.tls = new TlsEngine(ring.bytes);
+  plane.connections.tlsActivity = limits.rates.tls;
   const rings = new Map([...config.rings].map(([name, section]) => [name, new LogRing(section)]));
   const world = createWorld(
     config,

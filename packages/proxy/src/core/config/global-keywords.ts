@@ -131,20 +131,12 @@ export const globalKeywords: readonly GlobalKeyword[] = [
   number("maxsessrate", { doc: "New sessions a second.", source: "§3.2" }, (g, v) => {
     g.maxsessrate = v;
   }),
-  number(
-    "maxsslconn",
-    { doc: "Concurrent TLS connections.", source: "§3.2", status: "ignored" },
-    (g, v) => {
-      g.maxsslconn = v;
-    },
-  ),
-  number(
-    "maxsslrate",
-    { doc: "TLS handshakes a second.", source: "§3.2", status: "ignored" },
-    (g, v) => {
-      g.maxsslrate = v;
-    },
-  ),
+  number("maxsslconn", { doc: "Concurrent TLS connections.", source: "§3.2" }, (g, v) => {
+    g.maxsslconn = v;
+  }),
+  number("maxsslrate", { doc: "TLS handshakes a second.", source: "§3.2" }, (g, v) => {
+    g.maxsslrate = v;
+  }),
   number(
     "maxcomprate",
     { doc: "Kilobytes a second put through compression.", source: "§3.2", status: "later" },

@@ -1,10 +1,12 @@
 import { addToRate, RATE_WORDS, readRate } from "./rate.ts";
+import { TLS_ACTIVITY_WORDS, TlsActivity } from "./tls-activity.ts";
 
 const CONNECTION_LIMIT = 0;
 const SESSION_LIMIT = 1;
 const CONNECTIONS = 2;
 const SESSIONS = CONNECTIONS + RATE_WORDS;
-const WORDS = SESSIONS + RATE_WORDS;
+const TLS = SESSIONS + RATE_WORDS;
+const WORDS = TLS + TLS_ACTIVITY_WORDS;
 const SECOND = 1000;
 
 /**
@@ -13,11 +15,14 @@ const SECOND = 1000;
  */
 export class ProcessRates {
   readonly buffer: SharedArrayBuffer;
+  /** The same of TLS. */
+  readonly tls: TlsActivity;
   readonly #words: Int32Array;
 
   constructor(shared?: SharedArrayBuffer) {
     this.buffer = shared ?? new SharedArrayBuffer(WORDS * 4);
     this.#words = new Int32Array(this.buffer);
+    this.tls = new TlsActivity(this.#words.subarray(TLS));
   }
 
   /** A second; 0 is no limit. */

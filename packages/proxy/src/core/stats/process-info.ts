@@ -1,3 +1,4 @@
+import type { TlsRate } from "../server/tls-activity.ts";
 /** What the process knows of itself: the fields of `show info`. HAProxy management guide §9.3, show info. */
 export interface ProcessFigures {
   readonly version: string;
@@ -33,8 +34,26 @@ export interface ProcessFigures {
   readonly bytesOutRate: number;
   readonly maxSslConnections: number;
   readonly sslRateLimit: number;
+  readonly tls: TlsFigures;
   readonly compressionRateLimit: number;
   readonly maxPipes: number;
+}
+
+/** TLS of the process. */
+export interface TlsFigures {
+  readonly open: number;
+  readonly total: number;
+  readonly handshakes: TlsRate;
+  readonly clientKeys: TlsRate;
+  readonly serverKeys: TlsRate;
+  readonly cacheLookups: number;
+  readonly cacheMisses: number;
+}
+
+/** Of the last second's handshakes with clients, those that made no new keys. */
+function resumedPercent({ handshakes, clientKeys }: TlsFigures): number {
+  if (handshakes.now === 0) return 0;
+  return Math.max(0, Math.floor(((handshakes.now - clientKeys.now) * 100) / handshakes.now));
 }
 
 /** One field. `position` is HAProxy 2.6's, whose numbers 45 and 46 (zlib) are not used without zlib. */
@@ -73,8 +92,8 @@ export function infoFields(figures: ProcessFigures): readonly InfoField[] {
       [18, "CumConns", "MCP", "u32", figures.connectionsTotal, "Client connections in all"],
       [19, "CumReq", "MCP", "u32", figures.requestsTotal, "Requests in all"],
       [20, "MaxSslConns", "MMP", "u32", figures.maxSslConnections, "Limit of TLS connections"],
-      [21, "CurrSslConns", "MGP", "u32", 0, "TLS connections now"],
-      [22, "CumSslConns", "MCP", "u32", 0, "TLS connections in all"],
+      [21, "CurrSslConns", "MGP", "u32", figures.tls.open, "TLS connections now"],
+      [22, "CumSslConns", "MCP", "u32", figures.tls.total, "TLS connections in all"],
       [23, "Maxpipes", "CLP", "u32", figures.maxPipes, "Limit of pipes"],
       [24, "PipesUsed", "MGP", "u32", 0, "Pipes in use"],
       [25, "PipesFree", "MGP", "u32", 0, "Pipes kept"],
@@ -84,16 +103,72 @@ export function infoFields(figures: ProcessFigures): readonly InfoField[] {
       [29, "SessRate", "MRP", "u32", figures.sessionRate, "Sessions in the last second"],
       [30, "SessRateLimit", "CLP", "u32", figures.sessionRateLimit, "maxsessrate"],
       [31, "MaxSessRate", "MRP", "u32", figures.sessionRateMax, "Most sessions in a second"],
-      [32, "SslRate", "MRP", "u32", 0, "TLS connections in the last second"],
+      [
+        32,
+        "SslRate",
+        "MRP",
+        "u32",
+        figures.tls.handshakes.now,
+        "TLS connections in the last second",
+      ],
       [33, "SslRateLimit", "CLP", "u32", figures.sslRateLimit, "maxsslrate"],
-      [34, "MaxSslRate", "MMP", "u32", 0, "Most TLS connections in a second"],
-      [35, "SslFrontendKeyRate", "MGP", "u32", 0, "TLS keys in the last second, clients"],
-      [36, "SslFrontendMaxKeyRate", "MMP", "u32", 0, "Most TLS keys in a second, clients"],
-      [37, "SslFrontendSessionReuse_pct", "MGP", "u32", 0, "Percent of TLS sessions resumed"],
-      [38, "SslBackendKeyRate", "MRP", "u32", 0, "TLS keys in the last second, servers"],
-      [39, "SslBackendMaxKeyRate", "MMP", "u32", 0, "Most TLS keys in a second, servers"],
-      [40, "SslCacheLookups", "MCP", "u32", 0, "Look-ups in the TLS session cache"],
-      [41, "SslCacheMisses", "MCP", "u32", 0, "Of these, in vain"],
+      [
+        34,
+        "MaxSslRate",
+        "MMP",
+        "u32",
+        figures.tls.handshakes.most,
+        "Most TLS connections in a second",
+      ],
+      [
+        35,
+        "SslFrontendKeyRate",
+        "MGP",
+        "u32",
+        figures.tls.clientKeys.now,
+        "TLS keys in the last second, clients",
+      ],
+      [
+        36,
+        "SslFrontendMaxKeyRate",
+        "MMP",
+        "u32",
+        figures.tls.clientKeys.most,
+        "Most TLS keys in a second, clients",
+      ],
+      [
+        37,
+        "SslFrontendSessionReuse_pct",
+        "MGP",
+        "u32",
+        resumedPercent(figures.tls),
+        "Percent of TLS sessions resumed",
+      ],
+      [
+        38,
+        "SslBackendKeyRate",
+        "MRP",
+        "u32",
+        figures.tls.serverKeys.now,
+        "TLS keys in the last second, servers",
+      ],
+      [
+        39,
+        "SslBackendMaxKeyRate",
+        "MMP",
+        "u32",
+        figures.tls.serverKeys.most,
+        "Most TLS keys in a second, servers",
+      ],
+      [
+        40,
+        "SslCacheLookups",
+        "MCP",
+        "u32",
+        figures.tls.cacheLookups,
+        "Look-ups in the TLS session cache",
+      ],
+      [41, "SslCacheMisses", "MCP", "u32", figures.tls.cacheMisses, "Of these, in vain"],
       [42, "CompressBpsIn", "MRP", "u32", 0, "Bytes a second into compression"],
       [43, "CompressBpsOut", "MRP", "u32", 0, "Bytes a second out of compression"],
       [44, "CompressBpsRateLim", "CLP", "u32", figures.compressionRateLimit, "maxcomprate"],

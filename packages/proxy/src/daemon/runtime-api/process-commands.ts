@@ -222,12 +222,12 @@ export const processCommands: readonly Command[] = [
   {
     words: ["set", "rate-limit"],
     usage: "set rate-limit <setting> <value>",
-    doc: "changes a limit by second: connections global, sessions global",
+    doc: "changes a limit by second: connections global, sessions global, ssl-sessions global",
     level: "admin",
     run: ([what, scope, value], { process }) => {
-      if (what === "ssl-sessions" || what === "http-compression")
+      if (what === "http-compression")
         return refuse(`lbproxy has no limit of ${what} that could be changed at run time.`);
-      if (what !== "connections" && what !== "sessions") {
+      if (what !== "connections" && what !== "sessions" && what !== "ssl-sessions") {
         return refuse(
           "'set rate-limit' supports 'connections', 'sessions', 'ssl-sessions', and 'http-compression'.",
         );
@@ -235,7 +235,8 @@ export const processCommands: readonly Command[] = [
       if (scope !== "global") return refuse(`'set rate-limit ${what}' only supports 'global'.`);
       if (value === undefined || !/^\d+$/.test(value)) return refuse("Integer value expected.");
       if (what === "connections") process.rates.connectionLimit = Number(value);
-      else process.rates.sessionLimit = Number(value);
+      else if (what === "sessions") process.rates.sessionLimit = Number(value);
+      else process.rates.tls.rateLimit = Number(value);
       void process.fleet.ask({ kind: "proceed" });
       return "";
     },

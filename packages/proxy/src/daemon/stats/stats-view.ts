@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { micros } from "@ha/base";
+import { tlsCacheCounters } from "@ha/linux/tls";
 import { COMPATIBLE_VERSION } from "../../core/config/version.ts";
 import * as stat from "../../core/statistics.ts";
 import { Statistics } from "../../core/statistics.ts";
-import type { ProcessFigures } from "../../core/stats/process-info.ts";
+import type { ProcessFigures, TlsFigures } from "../../core/stats/process-info.ts";
 import type { ServerLives } from "../../core/stats/server-life.ts";
 import { SharedLives } from "../../core/stats/shared-lives.ts";
 import { mostOf, type StatsSource, sumOf } from "../../core/stats/source.ts";
@@ -64,6 +65,23 @@ export function openStats(
   publishGauges(worker);
   return view;
 }
+
+/** Without TLS its library is not even loaded. */
+function tlsFigures({ rates, plane }: Worker, now: number): TlsFigures {
+  const { tls } = rates;
+  const cache = plane.connections.tls === undefined ? NO_CACHE : tlsCacheCounters();
+  return {
+    open: tls.open,
+    total: tls.total,
+    handshakes: tls.handshakes(now),
+    clientKeys: tls.keys("client", now),
+    serverKeys: tls.keys("server", now),
+    cacheLookups: cache.lookups,
+    cacheMisses: cache.misses,
+  };
+}
+
+const NO_CACHE = { lookups: 0, misses: 0 };
 
 export function createStatsView(worker: Worker, share: StatsShare, lives: ServerLives): StatsView {
   const { plane, world, ring } = worker;
@@ -134,7 +152,8 @@ export function createStatsView(worker: Worker, share: StatsShare, lives: Server
         bytesOut: overRows(stat.STAT_BOUT),
         bytesOutRate: Math.round(ofProcess(stat.STAT_BYTES_RATE)),
         maxSslConnections: facts.maxSslConnections,
-        sslRateLimit: facts.sslRateLimit,
+        sslRateLimit: worker.rates.tls.rateLimit,
+        tls: tlsFigures(worker, now),
         compressionRateLimit: facts.compressionRateLimit,
         maxPipes: facts.maxPipes,
       };

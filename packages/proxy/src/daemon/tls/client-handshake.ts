@@ -13,6 +13,7 @@ export type HandshakeFailure =
   | "Connection closed during SSL handshake"
   | "Connection error during SSL handshake"
   | "Timeout during SSL handshake"
+  | "Too many SSL connections"
   | "SSL client CA chain cannot be verified"
   | "SSL client certificate not trusted";
 
@@ -56,8 +57,15 @@ export class ClientHandshake implements ConnectionOwner, TimerOwner {
   /** @param set `TlsContextSet.id` of the bind. */
   start(set: number): void {
     const plane = this.#plane;
+    const { tlsActivity } = plane.connections;
+    if (tlsActivity?.opened() === false) {
+      this.#drop("Too many SSL connections");
+      return;
+    }
+    tlsActivity?.shook(plane.now);
     const tls = (plane.connections.tls as TlsEngine).accept(set);
     if (tls === undefined) {
+      tlsActivity?.closed();
       this.#drop("SSL handshake failure");
       return;
     }
@@ -82,6 +90,7 @@ export class ClientHandshake implements ConnectionOwner, TimerOwner {
     const row = this.#frontend.frontendRow;
     statistics.add(row, stat.STAT_TLS_SESSIONS, 1);
     if (facts.session.isResumed) statistics.add(row, stat.STAT_TLS_RESUMED, 1);
+    else plane.connections.tlsActivity?.keyed("client", plane.now);
     this.#session.tls = facts;
     this.#host.begin(connection, this.#session, this.#acceptedAt);
   }

@@ -75,6 +75,7 @@ for (const executor of ["io_uring", "epoll"] as const) {
         transactions: plane.transactionsHeld,
         clients: plane.clients.size,
         tls: tlsHeld().sessions - before,
+        counted: worker.rates.tls.open,
       };
       const nothing = Object.fromEntries(Object.keys(rest).map((name) => [name, 0]));
       assert.deepEqual(rest, nothing);
