@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { connect as connectTcp, type NetConnectOpts, type Socket } from "node:net";
 import type { ConnectionOptions, SecureVersion } from "node:tls";
@@ -8,6 +7,11 @@ import type { CheckCommand, CheckPhase, CheckRun, Finding } from "../../core/che
 import { textOf } from "../../core/check/check-run.ts";
 import type { SocketAddress } from "../../core/config/address-model.ts";
 import type { Server, SourceAddress } from "../../core/config/server-model.ts";
+import type { TlsClient } from "../../core/config/tls-model.ts";
+import { loadAuthorities } from "../../core/tls/authorities.ts";
+import { loadCertificate } from "../../core/tls/certificate-files.ts";
+import { pemFile } from "../../core/tls/pem.ts";
+import { createConfigHost } from "../config-host.ts";
 import { systemMessage, TLS_MESSAGES } from "./system-message.ts";
 
 /** What a check's connections need of the server's line. */
@@ -271,63 +275,100 @@ const VERSIONS: Readonly<Record<string, SecureVersion>> = {
   "TLSv1.3": "TLSv1.3",
 };
 
-/** Undefined: no TLS. `check-ssl` decides, else the server's own `ssl`, unless the check goes elsewhere. */
+/** Undefined: no TLS. The server's line decides, or the step. */
 function tlsOptions(step: ConnectStep, server: Server): ConnectionOptions | undefined {
-  const { check, tls } = server;
-  const elsewhere = check !== undefined && (check.port !== 0 || check.address !== undefined);
-  const byServer = check?.ssl ?? (tls !== undefined && !elsewhere);
-  if (!(step.ssl || (step.byServer && byServer))) return undefined;
+  const tls = tlsOf(step, server);
+  if (tls === undefined) return undefined;
+  const { check } = server;
+  const { settings } = tls;
   const name = step.sni ?? check?.sni;
   const alpn = step.alpn ?? check?.alpn?.split(",");
+  const own =
+    settings?.certificate === undefined ? undefined : materialOnce(settings.certificate.path);
   return {
-    rejectUnauthorized: tls?.verify === "required",
+    rejectUnauthorized: settings?.verify === "required",
     ...(name === undefined ? {} : { servername: name }),
     // Without a name to compare, the chain alone is verified, as in HAProxy.
-    ...(tls?.verifyHost === undefined
+    ...(settings?.verifyHost === undefined
       ? { checkServerIdentity: () => undefined }
-      : { servername: name ?? tls.verifyHost }),
+      : { servername: name ?? settings.verifyHost }),
     ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
-    ...(tls?.caFile === undefined ? {} : { ca: fileOnce(tls.caFile) }),
-    ...(tls?.certificate === undefined
+    ...(settings?.caFile === undefined ? {} : { ca: authoritiesOnce(settings.caFile) }),
+    ...(settings?.crlFile === undefined ? {} : { crl: authoritiesOnce(settings.crlFile) }),
+    ...(own ?? {}),
+    ...(settings?.ciphers === undefined ? {} : { ciphers: settings.ciphers }),
+    ...(settings?.minVersion === undefined
       ? {}
-      : { cert: fileOnce(tls.certificate.path), key: fileOnce(tls.certificate.path) }),
-    ...(tls?.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
-    ...(tls?.minVersion === undefined ? {} : { minVersion: VERSIONS[tls.minVersion] ?? "TLSv1.2" }),
-    ...(tls?.maxVersion === undefined ? {} : { maxVersion: VERSIONS[tls.maxVersion] ?? "TLSv1.3" }),
+      : { minVersion: VERSIONS[settings.minVersion] ?? "TLSv1.2" }),
+    ...(settings?.maxVersion === undefined
+      ? {}
+      : { maxVersion: VERSIONS[settings.maxVersion] ?? "TLSv1.3" }),
   };
 }
 
-const files = new Map<string, Buffer>();
+/** Whether a step speaks TLS, and by which settings: `http-check connect ssl` may have none of the server's. */
+function tlsOf(
+  step: ConnectStep,
+  { tls, checkTls }: Server,
+): { readonly settings: TlsClient | undefined } | undefined {
+  if (step.ssl) return { settings: checkTls ?? tls };
+  return step.byServer && checkTls !== undefined ? { settings: checkTls } : undefined;
+}
 
-/** Read at the first check, so that chroot and changed rights do not matter later. */
-function fileOnce(path: string): Buffer {
-  let bytes = files.get(path);
-  if (bytes === undefined) {
-    bytes = readFileSync(Buffer.from(path, "latin1"));
-    files.set(path, bytes);
-  }
+const authorities = new Map<string, Buffer>();
+const materials = new Map<string, { readonly cert: Buffer; readonly key: Buffer }>();
+
+/** Read before a chroot, so that it and changed rights do not matter later. */
+function authoritiesOnce(path: string): Buffer {
+  const known = authorities.get(path);
+  if (known !== undefined) return known;
+  const loaded = loadAuthorities(createConfigHost(), path);
+  if (!loaded.ok) throw new Error(`${path}: ${loaded.error}`);
+  const bytes = Buffer.from(pemFile(loaded.value));
+  authorities.set(path, bytes);
   return bytes;
+}
+
+function materialOnce(path: string): { readonly cert: Buffer; readonly key: Buffer } {
+  const known = materials.get(path);
+  if (known !== undefined) return known;
+  const loaded = loadCertificate(createConfigHost(), path, {
+    kinds: new Set(["all"]),
+    replaceExtension: false,
+    chains: [],
+  });
+  if (!loaded.ok) throw new Error(loaded.error);
+  const { certificate, chain, key } = loaded.value.material;
+  const material = {
+    cert: Buffer.from(pemFile([certificate, ...chain])),
+    key: Buffer.from(pemFile([key])),
+  };
+  materials.set(path, material);
+  return material;
 }
 
 /** Reads what TLS checks of these steps need, before a chroot hides it. Gives the paths that cannot be read. */
 export function readTlsFiles(server: Server, steps: readonly CheckStep[]): string[] {
-  const needed = steps.some((step) => step.type === "connect" && tlsNeeded(step, server));
-  if (!needed) return [];
-  loadTls();
-  const paths = [server.tls?.caFile, server.tls?.certificate?.path];
-  return paths.flatMap((path) => {
-    if (path === undefined) return [];
-    try {
-      fileOnce(path);
-      return [];
-    } catch {
-      return [path];
+  const unreadable: string[] = [];
+  for (const step of steps) {
+    const settings = step.type === "connect" ? tlsOf(step, server) : undefined;
+    if (settings === undefined) continue;
+    loadTls();
+    const { caFile, crlFile, certificate } = settings.settings ?? {};
+    for (const [path, read] of [
+      [caFile, authoritiesOnce],
+      [crlFile, authoritiesOnce],
+      [certificate?.path, materialOnce],
+    ] as const) {
+      if (path === undefined) continue;
+      try {
+        read(path);
+      } catch {
+        unreadable.push(path);
+      }
     }
-  });
-}
-
-function tlsNeeded(step: ConnectStep, server: Server): boolean {
-  return step.ssl || (step.byServer && (server.check?.ssl ?? server.tls !== undefined));
+  }
+  return unreadable;
 }
 
 let tls: typeof import("node:tls") | undefined;
