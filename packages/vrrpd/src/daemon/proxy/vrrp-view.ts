@@ -19,7 +19,9 @@ export function vrrpView(status: StatusReport, transitions: readonly Transition[
       problems: [
         ...instance.faults,
         ...(instance.splitBrain ? ["split brain: another master is there"] : []),
-        ...instance.trackers.filter(({ state }) => state === "down").map(({ name }) => `${name} is down`),
+        ...instance.trackers
+          .filter(({ state }) => state === "down")
+          .map(({ name }) => `${name} is down`),
       ],
     })),
     transitions: transitions
