@@ -75,6 +75,16 @@ export class DataPlane {
     return this.ring.now;
   }
 
+  /**
+   * Bytes on their way to one side at which the other is not read any more. The fewer buffers are free, the less: those
+   * who take their answers slowly must not have all of them. At 0 one buffer goes at a time.
+   */
+  get outputLimit(): number {
+    const { freeSmall, smallCount } = this.slab;
+    if (freeSmall > smallCount * 0.75) return OUTPUT_HIGH;
+    return freeSmall > smallCount * 0.5 ? OUTPUT_SHORT : 0;
+  }
+
   nextSessionId(): number {
     return ++this.#sessionIds;
   }
@@ -154,6 +164,10 @@ export class DataPlane {
     this.ring.deadline = this.wheel.soonest;
   }
 }
+
+/** See `outputLimit`: usually, and with a quarter of the buffers in use. */
+const OUTPUT_HIGH = 393_216;
+const OUTPUT_SHORT = 65_536;
 
 /** Milliseconds between two looks at what other threads changed. */
 const POLL = 8;

@@ -36,7 +36,7 @@ import {
   TIME_RESPONSE,
   type Transaction,
 } from "../core/transaction.ts";
-import { type Connection, OUTPUT_LOW } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { ExchangeClient } from "./exchange-client.ts";
 import type { ExchangeServer, ExchangeServerOwner } from "./exchange-server.ts";
@@ -128,7 +128,7 @@ export class Exchange implements ExchangeServerOwner, LeaseOwner, RequestPathOwn
     if (this.requestDone) return false;
     if (this.#path.isBuffering) return true;
     const server = this.#server;
-    return this.#sentRequest && server !== undefined && server.unsent < OUTPUT_LOW * 2;
+    return this.#sentRequest && server !== undefined && server.unsent <= this.plane.outputLimit;
   }
 
   /** The request's head is complete in `transaction.request`, in `requestBuffer`, whose reference is ours. */
@@ -447,7 +447,7 @@ export class Exchange implements ExchangeServerOwner, LeaseOwner, RequestPathOwn
   responseMoved(): boolean {
     const client = this.client as ExchangeClient;
     client.flush();
-    if (client.unsent > OUTPUT_LOW * 3) {
+    if (client.unsent > this.plane.outputLimit) {
       this.plane.wheel.clear(this.#timer);
       return false;
     }

@@ -421,7 +421,9 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
       connection.pause();
       return;
     }
-    if (this.#left > LARGE_BODY && !exchange.isBufferingBody) connection.resumeLarge(this.#left);
+    if (this.plane.outputLimit === 0) connection.resumeOnce();
+    else if (this.#left > LARGE_BODY && !exchange.isBufferingBody)
+      connection.resumeLarge(this.#left);
     else connection.resume();
     this.#setClientTimer();
   }

@@ -219,7 +219,9 @@ export class Http1Server implements ExchangeServer, ConnectionOwner {
       return;
     }
     const { left } = response;
-    if (left > LARGE_BODY) connection.resumeLarge(left === Number.POSITIVE_INFINITY ? 0 : left);
+    if (this.#plane.outputLimit === 0) connection.resumeOnce();
+    else if (left > LARGE_BODY)
+      connection.resumeLarge(left === Number.POSITIVE_INFINITY ? 0 : left);
     else if (moved >= LARGE_BODY && left === 0) connection.resumeLarge(0);
     else connection.resume();
   }

@@ -12,9 +12,6 @@ import { OUTPUT_LOW } from "./connection.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { TimerOwner } from "./timer-wheel.ts";
 
-/** Bytes on their way to one side before the other side is not read any more. */
-const OUTPUT_HIGH = 393_216;
-
 /** One end of a tunnel: a connection, or a stream of one. All as `Connection` has it. */
 export interface TunnelSide {
   owner: TunnelSideOwner | undefined;
@@ -29,6 +26,7 @@ export interface TunnelSide {
   queue(buffer: number, start: number, end: number): void;
   flush(): void;
   resume(): void;
+  resumeOnce(): void;
   resumeLarge(limit: number): void;
   pause(): void;
   shutdown(): void;
@@ -207,8 +205,13 @@ export class Tunnel implements TunnelSideOwner, TimerOwner {
 
   #read(from: TunnelSide, to: TunnelSide): void {
     if (this.#isOver || from.isEnded) return;
-    if (to.unsent > OUTPUT_HIGH) {
+    const limit = this.#plane.outputLimit;
+    if (to.unsent > limit) {
       from.pause();
+      return;
+    }
+    if (limit === 0) {
+      from.resumeOnce();
       return;
     }
     const large = from === this.#client ? this.#clientLarge : this.#serverLarge;

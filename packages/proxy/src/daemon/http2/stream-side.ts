@@ -61,6 +61,8 @@ export class StreamSide implements TunnelSide {
 
   resume(): void {}
 
+  resumeOnce(): void {}
+
   resumeLarge(): void {}
 
   pause(): void {}
