@@ -1,3 +1,4 @@
+import type { ConfigHost } from "../core/config/host.ts";
 import { type LoadedConfig, readConfig } from "../core/config/load.ts";
 import type { SourceFile } from "../core/config/preprocess.ts";
 import { COMPATIBLE_VERSION } from "../core/config/version.ts";
@@ -48,8 +49,8 @@ export function readSources(
 export async function loadConfiguration(
   command: CommandLine,
   files: readonly SourceFile[],
+  host: ConfigHost = createConfigHost(),
 ): Promise<LoadedConfig> {
-  const host = createConfigHost();
   const { checkRules } = await import("../core/config/rule-check.ts");
   const pending = readConfig(files, {
     host:

@@ -2,6 +2,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { observedLayers } from "./check/checks.ts";
 import { wordingObserver } from "./check/traffic-observer.ts";
 import { loadConfiguration } from "./config-check.ts";
+import { createConfigHost } from "./config-host.ts";
 import { performRequest } from "./runtime-api/thread-control.ts";
 import { openStats } from "./stats/stats-view.ts";
 import type { ThreadOrder, ThreadReport, ThreadStart } from "./thread-group.ts";
@@ -9,7 +10,9 @@ import { createWorker } from "./worker.ts";
 
 // A thread of the data plane beside the first: its own ring and its own compiled configuration, over shared states.
 const start = workerData as ThreadStart;
-const { config } = await loadConfiguration(start.command, start.files);
+// The first thread has checked every certificate.
+const host = { ...createConfigHost(), checkKey: () => undefined };
+const { config } = await loadConfiguration(start.command, start.files, host);
 if (config === undefined) throw new Error("the configuration is refused in a thread only");
 const worker = createWorker({ ...start, config });
 for (const socket of start.sockets) worker.listen(socket);

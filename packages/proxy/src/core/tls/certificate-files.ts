@@ -119,9 +119,14 @@ export function loadCertificate(
   if (sctl !== undefined && !isTimestampList(sctl)) {
     return fail(` '${beside(".sctl")}' is present but cannot be read or parsed'.`);
   }
+  const warnings: string[] = [];
+  if (sctl !== undefined) {
+    warnings.push(
+      `'${beside(".sctl")}' is not sent to clients: lbproxy does not serve signed timestamps.`,
+    );
+  }
   const response = wants(".ocsp") ? optional(host, beside(".ocsp")) : undefined;
   let issuer = chain.find((block) => isIssuer(block, facts));
-  const warnings: string[] = [];
   let ocsp: Uint8Array | undefined;
   if (response !== undefined) {
     if (issuer === undefined && wants(".issuer")) {

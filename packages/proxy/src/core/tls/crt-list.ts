@@ -116,6 +116,11 @@ export function parseCrtListLine(
   const inside = words.slice(opened, Math.max(closed, opened));
   const settings = readSettings(inside, place, paths);
   if (!settings.ok) return settings;
+  for (const word of IGNORED) {
+    if (inside.includes(word)) {
+      warnings.push(`${place} '${word}' is not supported by lbproxy: it has no effect.`);
+    }
+  }
   return ok({
     line: {
       line: number,
@@ -152,7 +157,9 @@ function readSettings(
   return ok(settings);
 }
 
-/** `allow-0rtt` is taken and does nothing: early data is not accepted, which no client can tell from bad luck. */
+/** Taken, and without effect here: a warning says so. */
+const IGNORED = ["allow-0rtt", "npn"];
+
 const FLAGS = new Map<string, CertificateSettings>([
   ["allow-0rtt", {}],
   ["no-ca-names", { noCaNames: true }],
