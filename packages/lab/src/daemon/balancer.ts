@@ -13,6 +13,7 @@ import {
   STOPPED,
   stateInLog,
 } from "../core/index.ts";
+import { allSettled } from "./all-settled.ts";
 import { lineReader } from "./line-reader.ts";
 import { CONFIG_PATH, Daemon, kill, nameOf, processesOf } from "./namespaces/daemon.ts";
 import type { Host, HostProcess } from "./namespaces/host.ts";
@@ -51,7 +52,7 @@ export class Balancer {
     await this.host.run("ln", ["-sf", LBPROXY, "/run/lab/haproxy"]);
     this.host.writeFile(PROXY_CONFIG, haproxyConf(this.host.name, { inventory, user: undefined }));
     const isSupervised = plan.proxy === "supervised" && this.#kind === "vrrpd";
-    await Promise.all([isSupervised ? undefined : this.startProxy(), this.startDaemon()]);
+    await allSettled([isSupervised ? undefined : this.startProxy(), this.startDaemon()]);
   }
 
   async startDaemon(): Promise<void> {

@@ -17,6 +17,7 @@ import {
   STOPPED,
   timesOf,
 } from "../core/index.ts";
+import { allSettled } from "./all-settled.ts";
 import { Balancer, type BalancerPlan } from "./balancer.ts";
 import { Holders } from "./namespaces/holders.ts";
 import { Lan } from "./namespaces/lan.ts";
@@ -144,7 +145,7 @@ export class NetnsDriver implements Driver {
     this.#log.length = 0;
     this.#lan.capture.forget(now());
     // New hosts have nothing left of an earlier drill, whatever it did to them.
-    await Promise.all(
+    await allSettled(
       balancerNames.map(async (name) => {
         if (!isFirst) {
           await this.powerOff(name);

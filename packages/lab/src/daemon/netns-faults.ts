@@ -114,12 +114,9 @@ const linkDown: Act<"link-down"> = async ({ on }, lab) => {
 };
 
 const partition: Act<"partition"> = async ({ between: [a, b], one_way }, lab) => {
-  const directions = one_way ? [[a, b] as const] : [[a, b] as const, [b, a] as const];
   const at = micros(now());
-  for (const [from, to] of directions) await lab.lan.cut(from, to);
-  return undoing(at, async () => {
-    for (const [from, to] of directions) await lab.lan.join(from, to);
-  });
+  await lab.lan.cut(a, b, { both: !one_way });
+  return undoing(at, () => lab.lan.join(a, b, { both: !one_way }));
 };
 
 const netem: Act<"loss" | "delay"> = async (fault, lab) => {

@@ -22,6 +22,7 @@ import {
   stateInLog,
   timesOf,
 } from "../core/index.ts";
+import { allSettled } from "./all-settled.ts";
 import { lineReader } from "./line-reader.ts";
 import { now, sleep, until } from "./namespaces/wall-clock.ts";
 import { followProbe, PROBE_CLIENT, probeArgument } from "./prober.ts";
@@ -118,7 +119,7 @@ export class VagrantDriver implements Driver {
     this.#programs = programs;
     this.#log.length = 0;
     this.#startCapture();
-    await Promise.all(
+    await allSettled(
       this.#balancers().map(async (name) => {
         const machine = this.machine(name);
         const { inventory } = this;

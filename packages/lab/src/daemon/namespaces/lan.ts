@@ -95,13 +95,21 @@ export class Lan {
     await this.#switch.ip(`link set ${host}-${port} up`);
   }
 
-  /** Drops what `from` sends to `to`, on both networks; carriers stay. */
-  async cut(from: string, to: string): Promise<void> {
-    await this.#switch.run("nft", ["add", "element", "bridge", "lab", "cut", pairs(from, to)]);
+  /** Drops what `from` sends to `to`, on both networks; carriers stay. Also what `to` sends back, when `both`. */
+  async cut(from: string, to: string, { both = false } = {}): Promise<void> {
+    await this.#switch.run("nft", [
+      "add",
+      "element",
+      "bridge",
+      "lab",
+      "cut",
+      pairs(from, to, both),
+    ]);
   }
 
-  async join(from: string, to: string): Promise<void> {
-    await this.#switch.run("nft", ["delete", "element", "bridge", "lab", "cut", pairs(from, to)]);
+  async join(from: string, to: string, { both = false } = {}): Promise<void> {
+    const elements = pairs(from, to, both);
+    await this.#switch.run("nft", ["delete", "element", "bridge", "lab", "cut", elements]);
   }
 
   /** Drops everything from and to a host; its carrier stays. */
@@ -225,8 +233,12 @@ function ports(host: string): string {
   return `{ "${host}-eth0", "${host}-eth1" }`;
 }
 
-function pairs(from: string, to: string): string {
-  return `{ "${from}-eth0" . "${to}-eth0", "${from}-eth1" . "${to}-eth1" }`;
+function pairs(from: string, to: string, both: boolean): string {
+  const directions = both ? [[from, to] as const, [to, from] as const] : [[from, to] as const];
+  const elements = directions.flatMap(([a, b]) =>
+    ["eth0", "eth1"].map((device) => `"${a}-${device}" . "${b}-${device}"`),
+  );
+  return `{ ${elements.join(", ")} }`;
 }
 
 const RULESET = `table bridge lab {
