@@ -14,7 +14,7 @@ export function dropPrivileges(global: Global): string | undefined {
   const { uid, gid } = global;
   try {
     if (gid !== undefined && gid !== process.getgid?.()) {
-      process.setgroups?.([gid]);
+      process.setgroups?.([]);
       process.setgid?.(gid);
     }
     if (uid !== undefined && uid !== process.getuid?.()) process.setuid?.(uid);
