@@ -11,9 +11,19 @@ import {
 import { type NetworkState, removeAddress } from "@ha/linux";
 import type { Config } from "../core/config/model.ts";
 import { mayResume, type ResumeRecord } from "../core/resume.ts";
+import type { Router } from "../core/router.ts";
 import { writeDump } from "./dump-file.ts";
-import type { InstanceRuntime } from "./instance-runtime.ts";
+import type { PlacedAddress } from "./holdings.ts";
 import type { Log } from "./log.ts";
+
+/** What is to be known of an instance. */
+export interface HeldInstance {
+  readonly name: string;
+  /** Where addresses go that name no device. */
+  readonly addressDevice: string | undefined;
+  readonly router: { readonly router: Router };
+  readonly held: { readonly holdings: { readonly addresses: readonly PlacedAddress[] } };
+}
 
 interface RecordedInstance {
   readonly name: string;
@@ -38,7 +48,7 @@ export class HeldRecord {
   readonly #log: Log;
   readonly #bootId: string;
   readonly #monotonic: () => Micros;
-  readonly #held = new Map<string, InstanceRuntime>();
+  readonly #held = new Map<string, HeldInstance>();
   readonly #lastAdvert = new Map<string, Micros>();
   readonly #lastResume = new Map<string, Micros>();
   readonly #before: RecordFile | undefined;
@@ -69,7 +79,7 @@ export class HeldRecord {
   }
 
   /** Whether the instance was master so lately that it may go on; notes that it does. */
-  takeResume(instance: InstanceRuntime): boolean {
+  takeResume(instance: HeldInstance): boolean {
     const old = this.#before?.instances.find(({ name }) => name === instance.name);
     if (old === undefined) return false;
     const now = this.#monotonic();
@@ -106,7 +116,7 @@ export class HeldRecord {
     }
   }
 
-  onHeld(instance: InstanceRuntime, held: boolean): void {
+  onHeld(instance: HeldInstance, held: boolean): void {
     if (held) {
       this.#held.set(instance.name, instance);
       this.#lastAdvert.set(instance.name, this.#monotonic());
@@ -115,7 +125,7 @@ export class HeldRecord {
   }
 
   /** An advert of ours went out. */
-  onAdvert(instance: InstanceRuntime): void {
+  onAdvert(instance: HeldInstance): void {
     this.#lastAdvert.set(instance.name, this.#monotonic());
     // The record may be a little older than the truth: it then allows less.
     this.#timer ??= this.#clock.after(WRITE_PAUSE, () => {
