@@ -142,7 +142,8 @@ export function isNamed(bytes: Uint8Array, head: Head, field: number, name: Fiel
   );
 }
 
-function hasValue(bytes: Uint8Array, head: Head, field: number, lower: Uint8Array): boolean {
+/** Whether a field's value is that word, whatever its case. */
+export function hasValue(bytes: Uint8Array, head: Head, field: number, lower: Uint8Array): boolean {
   return equalsIgnoringCase(
     bytes,
     head.valueStart[field] as number,
@@ -158,7 +159,7 @@ function startsWith(bytes: Uint8Array, head: Head, field: number, lower: Uint8Ar
 }
 
 /** Digits alone, at most 2^53-1; -1 for anything else. RFC 9112 §6.2. */
-function readLength(bytes: Uint8Array, head: Head, field: number): number {
+export function readLength(bytes: Uint8Array, head: Head, field: number): number {
   const start = head.valueStart[field] as number;
   const end = head.valueEnd[field] as number;
   if (start === end || end - start > 16) return -1;

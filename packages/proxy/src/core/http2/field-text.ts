@@ -110,20 +110,27 @@ const PROXY_CONNECTION = fieldName("proxy-connection");
 const UPGRADE = fieldName("upgrade");
 const TRAILERS_VALUE = fieldName("trailers").bytes;
 
+const CONNECTION_HASH = CONNECTION.hash;
+const CODING_HASH = TRANSFER_ENCODING.hash;
+const KEEP_ALIVE_HASH = KEEP_ALIVE.hash;
+const PROXY_HASH = PROXY_CONNECTION.hash;
+const UPGRADE_HASH = UPGRADE.hash;
+const TE_HASH = TE.hash;
+
 /** Whether the field belongs to a connection, so that no message over HTTP/2 may have it. RFC 9113 §8.2.2. */
 export function isForbidden(decoder: HpackDecoder): boolean {
   switch (decoder.hash) {
-    case CONNECTION.hash:
+    case CONNECTION_HASH:
       return isFieldNamed(decoder, CONNECTION);
-    case TRANSFER_ENCODING.hash:
+    case CODING_HASH:
       return isFieldNamed(decoder, TRANSFER_ENCODING);
-    case KEEP_ALIVE.hash:
+    case KEEP_ALIVE_HASH:
       return isFieldNamed(decoder, KEEP_ALIVE);
-    case PROXY_CONNECTION.hash:
+    case PROXY_HASH:
       return isFieldNamed(decoder, PROXY_CONNECTION);
-    case UPGRADE.hash:
+    case UPGRADE_HASH:
       return isFieldNamed(decoder, UPGRADE);
-    case TE.hash:
+    case TE_HASH:
       return isFieldNamed(decoder, TE) && !isTrailersWord(decoder);
     default:
       return false;

@@ -2,8 +2,10 @@ import { asciiBytes, copyRange, TARGET, TOKEN } from "../http/bytes.ts";
 import {
   CONNECTION,
   CONTENT_LENGTH,
-  frameRequest,
+  EXPECT,
   HOST_FIELD,
+  hasValue,
+  readLength,
   sameHost,
   TRANSFER_ENCODING,
   UPGRADE,
@@ -12,7 +14,11 @@ import { methodCode } from "../http/h1.ts";
 import {
   fieldName,
   HEAD_CHANGED,
+  HEAD_CHUNKED,
+  HEAD_EXPECT,
+  HEAD_HOP_BY_HOP,
   HEAD_LENGTH,
+  HEAD_UPGRADE,
   type Head,
   METHOD_CONNECT,
   METHOD_GET,
@@ -55,9 +61,20 @@ const AUTHORITY = fieldName(":authority");
 const PATH = fieldName(":path");
 const PROTOCOL = fieldName(":protocol");
 const SEC_WEBSOCKET_KEY = fieldName("sec-websocket-key");
+/** As constants of their own: the compiler folds them. */
+const METHOD_HASH = METHOD.hash;
+const SCHEME_HASH = SCHEME.hash;
+const AUTHORITY_HASH = AUTHORITY.hash;
+const PATH_HASH = PATH.hash;
+const PROTOCOL_HASH = PROTOCOL.hash;
+const COOKIE_HASH = COOKIE.hash;
+const HOST_HASH = HOST_FIELD.hash;
+const LENGTH_HASH = CONTENT_LENGTH.hash;
+const EXPECT_HASH = EXPECT.hash;
 const WEBSOCKET = asciiBytes("websocket");
 const CHUNKED = asciiBytes("chunked");
 const UPGRADE_WORD = asciiBytes("upgrade");
+const CONTINUE_VALUE = asciiBytes("100-continue");
 const GET = asciiBytes("GET");
 const ASTERISK = 0x2a;
 /** A longer target is not written twice: its head is built anew when it goes out. */
@@ -150,16 +167,37 @@ export class RequestHeadReader {
       to = this.#writeLines(bytes, to, limit, head, reading);
       if (to < 0) return to;
     }
-    if (decoder.hash === COOKIE.hash && isFieldNamed(decoder, COOKIE)) {
+    if (decoder.hash === COOKIE_HASH && isFieldNamed(decoder, COOKIE)) {
       this.#keepCookie(decoder);
       return to;
     }
     if (isForbidden(decoder)) return HEAD_MALFORMED;
-    if (decoder.hash === HOST_FIELD.hash && isFieldNamed(decoder, HOST_FIELD)) {
+    if (decoder.hash === HOST_HASH && isFieldNamed(decoder, HOST_FIELD)) {
       // The authority has become a Host already: another may only say the same. RFC 9113 §8.3.1
       if (this.#authorityStart >= 0) return this.#isSameHost(decoder) ? to : HEAD_MALFORMED;
     }
-    return writeFieldLine(decoder, bytes, to, limit, head, reading.maxFields);
+    const field = head.fields;
+    to = writeFieldLine(decoder, bytes, to, limit, head, reading.maxFields);
+    if (to < 0) return to;
+    const { hash } = decoder;
+    if (hash === LENGTH_HASH && isFieldNamed(decoder, CONTENT_LENGTH)) {
+      return this.#length(bytes, head, field) ? to : HEAD_MALFORMED;
+    }
+    if (hash === HOST_HASH && isFieldNamed(decoder, HOST_FIELD)) {
+      if (head.host >= 0) return HEAD_MALFORMED;
+      head.host = field;
+    } else if (hash === EXPECT_HASH && isFieldNamed(decoder, EXPECT)) {
+      if (hasValue(bytes, head, field, CONTINUE_VALUE)) head.flags |= HEAD_EXPECT;
+    }
+    return to;
+  }
+
+  /** Content-Length, once and as it should be. RFC 9110 §8.6. */
+  #length(bytes: Uint8Array, head: Head, field: number): boolean {
+    if ((head.flags & HEAD_LENGTH) !== 0) return false;
+    head.contentLength = readLength(bytes, head, field);
+    head.flags |= HEAD_LENGTH;
+    return head.contentLength >= 0;
   }
 
   /** Keeps a pseudo-header field. False when it is none, or there already. */
@@ -170,27 +208,27 @@ export class RequestHeadReader {
     copyFrom(decoder.values, decoder.valueStart, decoder.valueEnd, this.#room, start);
     this.#used = end;
     switch (decoder.hash) {
-      case METHOD.hash:
+      case METHOD_HASH:
         if (this.#methodStart >= 0 || !isFieldNamed(decoder, METHOD)) return false;
         this.#methodStart = start;
         this.#methodEnd = end;
         return true;
-      case SCHEME.hash:
+      case SCHEME_HASH:
         if (this.#schemeStart >= 0 || !isFieldNamed(decoder, SCHEME)) return false;
         this.#schemeStart = start;
         this.#schemeEnd = end;
         return true;
-      case AUTHORITY.hash:
+      case AUTHORITY_HASH:
         if (this.#authorityStart >= 0 || !isFieldNamed(decoder, AUTHORITY)) return false;
         this.#authorityStart = start;
         this.#authorityEnd = end;
         return true;
-      case PATH.hash:
+      case PATH_HASH:
         if (this.#pathStart >= 0 || !isFieldNamed(decoder, PATH)) return false;
         this.#pathStart = start;
         this.#pathEnd = end;
         return true;
-      case PROTOCOL.hash:
+      case PROTOCOL_HASH:
         if (this.#protocolStart >= 0 || !isFieldNamed(decoder, PROTOCOL)) return false;
         this.#protocolStart = start;
         this.#protocolEnd = end;
@@ -296,6 +334,7 @@ export class RequestHeadReader {
       head.flags |= HEAD_CHANGED;
     } else to = this.#writeHttp1Line(bytes, to, head);
     if (this.#authorityStart < 0) return to;
+    head.host = head.fields;
     return writeOwnLine(
       HOST_FIELD,
       room,
@@ -349,30 +388,55 @@ export class RequestHeadReader {
     reading: RequestReading,
   ): number {
     let to = at;
-    const add = (name: typeof COOKIE, value: Uint8Array, size = value.length): void => {
-      if (to >= 0) to = writeOwnLine(name, value, 0, size, bytes, to, limit, head);
-    };
-    if (this.#cookieSize > 0) add(COOKIE, this.#cookies, this.#cookieSize);
-    if (this.isUpgrade) {
-      const protocol = this.#room.subarray(this.#protocolStart, this.#protocolEnd);
-      add(CONNECTION, UPGRADE_WORD);
-      add(UPGRADE, protocol);
-      if (isWebSocket(protocol)) add(SEC_WEBSOCKET_KEY, reading.webSocketKey());
-    } else if (!endStream && !this.#isConnect && !hasLength(bytes, head)) {
-      add(TRANSFER_ENCODING, CHUNKED);
+    if (this.#cookieSize > 0) {
+      const cookies = this.#cookies;
+      to = writeOwnLine(COOKIE, cookies, 0, this.#cookieSize, bytes, to, limit, head);
+    }
+    const hasLength = (head.flags & HEAD_LENGTH) !== 0;
+    if (this.isUpgrade) to = this.#askUpgrade(bytes, to, limit, head, reading);
+    else if (!endStream && !this.#isConnect && !hasLength) {
+      to = to < 0 ? to : writeOwnLine(TRANSFER_ENCODING, CHUNKED, 0, 7, bytes, to, limit, head);
+      head.flags |= HEAD_CHUNKED;
     }
     if (to < 0) return to;
     if (to + 2 > limit) return HEAD_TOO_LARGE;
     bytes[to++] = 0x0d;
     bytes[to++] = 0x0a;
     head.end = to;
-    if (frameRequest(bytes, head, reading.relaxed) < 0) return HEAD_MALFORMED;
-    const hasBody = (head.flags & HEAD_LENGTH) !== 0 && head.contentLength > 0;
+    if (!this.#hasGoodHost(bytes, head, reading.relaxed)) return HEAD_MALFORMED;
     // A length that its stream, an upgrade or CONNECT gives the lie to. RFC 9113 §8.1.1
-    if (hasBody && (endStream || this.isUpgrade || head.method === METHOD_CONNECT)) {
-      return HEAD_MALFORMED;
-    }
+    const mayHaveBody = !endStream && !this.isUpgrade && head.method !== METHOD_CONNECT;
+    return hasLength && head.contentLength > 0 && !mayHaveBody ? HEAD_MALFORMED : to;
+  }
+
+  /** What HTTP/1 says in place of extended CONNECT. RFC 8441 §5 */
+  #askUpgrade(
+    bytes: Uint8Array,
+    at: number,
+    limit: number,
+    head: Head,
+    reading: RequestReading,
+  ): number {
+    const protocol = this.#room.subarray(this.#protocolStart, this.#protocolEnd);
+    let to = at;
+    const add = (name: typeof COOKIE, value: Uint8Array): void => {
+      if (to >= 0) to = writeOwnLine(name, value, 0, value.length, bytes, to, limit, head);
+    };
+    add(CONNECTION, UPGRADE_WORD);
+    add(UPGRADE, protocol);
+    if (isWebSocket(protocol)) add(SEC_WEBSOCKET_KEY, reading.webSocketKey());
+    head.flags |= HEAD_UPGRADE | HEAD_HOP_BY_HOP;
     return to;
+  }
+
+  /** `:authority` was looked at already; a Host without it must be one, and there must be either. */
+  #hasGoodHost(bytes: Uint8Array, head: Head, relaxed: boolean): boolean {
+    if (this.#authorityStart >= 0 || relaxed) return true;
+    const { host } = head;
+    if (host < 0) return false;
+    const start = head.valueStart[host] as number;
+    const end = head.valueEnd[host] as number;
+    return start === end || isAuthority(bytes, start, end);
   }
 }
 
@@ -386,19 +450,6 @@ function isWebSocket(protocol: Uint8Array): boolean {
     protocol.length === WEBSOCKET.length &&
     WEBSOCKET.every((byte, i) => TOKEN[protocol[i] as number] === byte)
   );
-}
-
-/** Whether a Content-Length is among the fields: whether it is a good one is for the framing to say. */
-function hasLength(bytes: Uint8Array, head: Head): boolean {
-  for (let field = 0; field < head.fields; field++) {
-    if (head.nameHash[field] !== CONTENT_LENGTH.hash) continue;
-    const start = head.nameStart[field] as number;
-    if ((head.nameEnd[field] as number) - start !== CONTENT_LENGTH.bytes.length) continue;
-    let i = 0;
-    while (i < CONTENT_LENGTH.bytes.length && bytes[start + i] === CONTENT_LENGTH.bytes[i]) i++;
-    if (i === CONTENT_LENGTH.bytes.length) return true;
-  }
-  return false;
 }
 
 /** RFC 3986 §3.1. */
