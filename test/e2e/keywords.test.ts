@@ -314,6 +314,73 @@ describe("keywords that few have", { concurrency: 4 }, () => {
     { only: OURS },
   );
 
+  for (const [way, more] of [
+    ["version 2 by multicast", { version: 2, interval: 1 }],
+    ["version 3 by unicast", { version: 3, interval: 0.1 }],
+  ] as const) {
+    scenario(
+      `auth_hmac, ${way}: two of ours follow each other, each advert has a trailer of its own, and one without is refused`,
+      async (pair) => {
+        const conf = (priority: number, from: "lb1" | "lb2"): string =>
+          keepalivedConf([
+            {
+              priority,
+              ...more,
+              addresses: [VIRTUAL_ADDRESS],
+              ...(more.version === 3
+                ? {
+                    unicast: {
+                      from: ADDRESSES[from],
+                      to: ADDRESSES[from === "lb1" ? "lb2" : "lb1"],
+                    },
+                  }
+                : {}),
+              lines: [
+                "auth_hmac {",
+                "  key 1 0123456789abcdef0123456789abcdef",
+                "  key 2 hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+                `  active_key ${from === "lb1" ? 1 : 2}`,
+                "}",
+              ],
+            },
+          ]);
+        await pair.startBoth(OURS[0], { lb1: conf(150, "lb1"), lb2: conf(100, "lb2") });
+        const size = 8 + 4 + (more.version === 2 ? 8 : 0) + 28;
+        const since = now();
+        for (let i = 0; i < 3; i++) await pair.nextAdvert("lb1");
+        const payloads = pair
+          .adverts("lb1", { since })
+          .map(({ bytes }) => Buffer.from(bytes.subarray(14 + 20, 14 + 20 + size)));
+        for (const payload of payloads) {
+          assert.equal(payload.length, size);
+          assert.equal(payload[size - 28], 1, "type of the trailer");
+          assert.equal(payload[size - 27], 1, "key");
+        }
+        const trailers = new Set(payloads.map((payload) => payload.subarray(-28).toString("hex")));
+        assert.equal(trailers.size, payloads.length, "no two are alike");
+        assert.deepEqual(pair.adverts("lb2", { since }), []);
+        // The other takes over when it is told, and signs with its own key; the first hears that.
+        await pair.daemon("lb1").stop();
+        await pair.settle("lb2");
+        const first = await pair.nextAdvert("lb2");
+        assert.equal(first.bytes[14 + 20 + size - 27], 2);
+        const back = now();
+        await pair.start("lb1", "vrrpd", conf(90, "lb1"));
+        await pair.daemon("lb1").waitForLog(/master is 10\.77\.0\.12/, 8_000, back);
+        // Without a trailer: refused, whatever it claims.
+        const plain = keepalivedConf([{ priority: 250, ...more, addresses: [VIRTUAL_ADDRESS] }]);
+        await pair.daemon("lb1").stop();
+        const joined = now();
+        if (more.version === 2) {
+          await pair.start("lb1", "vrrpd", plain);
+          await pair.daemon("lb2").waitForLog(/HMAC|trailer|hmac/, 12_000, joined);
+          assert.ok(pair.holders.of(VIRTUAL_ADDRESS).includes("lb2"));
+        }
+      },
+      { only: OURS },
+    );
+  }
+
   scenario(
     "a unicast instance without interface speaks in its VRF's device alone",
     async (pair) => {

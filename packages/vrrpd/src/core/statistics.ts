@@ -121,6 +121,13 @@ export const KEEPALIVED_COUNTERS: Readonly<
   invalid_authtype: ["bad-auth-type"],
   authtype_mismatch: ["auth-type-mismatch"],
   auth_failure: ["auth-failure", "ah-malformed", "ah-mismatch", "ah-replay"],
+  // keepalived 2.4 has six of this prefix; which is whose follows from its kinds of refusal.
+  auth_ext_missing: ["hmac-missing"],
+  auth_ext_malformed: ["hmac-malformed"],
+  auth_ext_unknown_key: ["hmac-unknown-key"],
+  auth_ext_bad_mac: ["hmac-mismatch"],
+  auth_ext_replay: ["hmac-replay"],
+  auth_ext_stale: ["hmac-clock"],
   pri_zero_rcvd: ["priority-zero-received"],
   pri_zero_sent: ["priority-zero-sent"],
 };
