@@ -36,6 +36,14 @@ export class HeadGatherer {
     this.buffer = NO_BUFFER;
   }
 
+  /** How much of `words` is what is held, or its begin; 0 when it is something else. */
+  beginOf(words: Uint8Array): number {
+    const { bytes } = this.#slab;
+    const most = Math.min(this.end - this.start, words.length);
+    for (let i = 0; i < most; i++) if (bytes[this.start + i] !== words[i]) return 0;
+    return most;
+  }
+
   /** Another piece. False when not all of it had room: the rest is back with the connection. */
   append(connection: Connection, buffer: number): boolean {
     const slab = this.#slab;

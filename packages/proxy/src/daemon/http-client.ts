@@ -236,12 +236,13 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
   #parse(fits: boolean): boolean {
     const { plane } = this;
     if (this.session.transactions === 0) {
-      const preface = this.#prefaced();
-      if (preface === PREFACE.length) {
-        this.#upgrade();
-        return false;
+      const prefaced = this.#head.beginOf(PREFACE);
+      const { options } = (this.#frontend.frontend as FrontendRuntime).config;
+      if (prefaced > 3 && !options.on.has("disable-h2-upgrade")) {
+        if (prefaced === PREFACE.length) this.#upgrade();
+        else if (!this.connection.isEnded) return this.connection.hasInput;
+        if (this.#state === GONE) return false;
       }
-      if (preface > 3 && !this.connection.isEnded) return this.connection.hasInput;
     }
     const { slab } = plane;
     const frontend = this.#frontend.frontend as FrontendRuntime;
@@ -282,16 +283,6 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
     }
     this.#startExchange(exchange, offset);
     return true;
-  }
-
-  /** Bytes of HTTP/2's preface, where that is what came and all that came: the first request may be none. */
-  #prefaced(): number {
-    const { options } = (this.#frontend.frontend as FrontendRuntime).config;
-    const { bytes } = this.plane.slab;
-    const { start, end } = this.#head;
-    const most = Math.min(end - start, PREFACE.length);
-    for (let i = 0; i < most; i++) if (bytes[start + i] !== PREFACE[i]) return 0;
-    return options.on.has("disable-h2-upgrade") ? 0 : most;
   }
 
   /** The client speaks HTTP/2 without having said so before. HAProxy configuration manual §4.2, option disable-h2-upgrade */

@@ -75,9 +75,6 @@ export const STATIC_METHOD_POST = 3;
 export const STATIC_PATH = 4;
 export const STATIC_SCHEME_HTTP = 6;
 export const STATIC_SCHEME_HTTPS = 7;
-export const STATIC_STATUS_200 = 8;
-export const STATIC_CONTENT_LENGTH = 28;
-export const STATIC_COOKIE = 32;
 
 /** All bytes in one array; entry `n` has its name at `staticNameStart[n]` and its value after it. */
 export const staticBytes: Uint8Array = asciiBytes(ENTRIES.flat().join(""));
