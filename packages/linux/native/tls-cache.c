@@ -117,8 +117,8 @@ static int session_new(SSL *ssl, SSL_SESSION *session) {
   unsigned id_size = 0;
   const unsigned char *id = SSL_SESSION_get_id(session, &id_size);
   if (id_size == 0 || id_size > 32) return 0;
-  bool has_ticket = SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION && !(SSL_get_options(ssl) & SSL_OP_NO_TICKET);
-  if (has_ticket) return 0;
+  bool with_tickets = !(SSL_get_options(ssl) & SSL_OP_NO_TICKET);
+  if (with_tickets && SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION) return 0;
   int size = i2d_SSL_SESSION(session, NULL);
   if (size <= 0 || size > 65536) return 0;
   struct kept *kept = malloc(sizeof *kept + (size_t)size);
@@ -185,7 +185,8 @@ static bool secret_ready(void) {
 /* Keys of a file: 48 bytes are a name, an AES-128 key and a 16-byte key for the MAC; 80 bytes a name, a 32-byte key for
  * the MAC and an AES-256 key. The last but one makes tickets, so that the newest is known everywhere before it is used.
  * HAProxy configuration manual §5.1, tls-ticket-keys */
-static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int making) {
+static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+                      int making) {
   const struct context *context = context_of(ssl);
   unsigned size = context->ticket_key_size, number = context->ticket_keys_count;
   if (number == 0) return making ? -1 : 0;

@@ -16,7 +16,8 @@ static void context_gone(void *parent, void *p, CRYPTO_EX_DATA *data, int index,
   (void)parent, (void)data, (void)index, (void)argl, (void)argp;
   struct context *context = p;
   if (context == NULL) return;
-  if (context->ticket_keys != NULL) explicit_bzero(context->ticket_keys, context->ticket_key_size * context->ticket_keys_count);
+  size_t secret = (size_t)context->ticket_key_size * context->ticket_keys_count;
+  if (context->ticket_keys != NULL) explicit_bzero(context->ticket_keys, secret);
   free(context->ticket_keys);
   free(context->alpn);
   free(context->ocsp);
@@ -26,7 +27,8 @@ static void context_gone(void *parent, void *p, CRYPTO_EX_DATA *data, int index,
 
 bool contexts_start(void) {
   pthread_mutex_lock(&lock);
-  if (context_index < 0) context_index = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL, context_gone);
+  if (context_index < 0)
+    context_index = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL, context_gone);
   pthread_mutex_unlock(&lock);
   return context_index >= 0;
 }
@@ -78,7 +80,8 @@ static int refuse(struct fault *fault, const char *operation) {
   fault->operation = operation;
   fault->code = ERR_peek_last_error();
   const char *reason = fault->code == 0 ? NULL : ERR_reason_error_string(fault->code);
-  snprintf(fault->text, sizeof fault->text, "%s", reason != NULL ? reason : fault->code != 0 ? "unknown reason" : "refused");
+  if (reason == NULL) reason = fault->code != 0 ? "unknown reason" : "refused";
+  snprintf(fault->text, sizeof fault->text, "%s", reason);
   ERR_clear_error();
   return -1;
 }
@@ -93,7 +96,8 @@ static BIO *reader(struct bytes bytes) { return BIO_new_mem_buf(bytes.data, (int
 
 static bool is_end(void) { return ERR_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE; }
 
-/* The first certificate is the own one where `own` says so; the others are its chain. -1 for one that cannot be read. */
+/* The first certificate is the own one where `own` says so, the others are its chain: how many. -1 for one that cannot
+ * be read. */
 static int read_chain(SSL_CTX *ssl, struct bytes pem, bool own) {
   BIO *bio = reader(pem);
   if (bio == NULL) return -1;
@@ -101,7 +105,8 @@ static int read_chain(SSL_CTX *ssl, struct bytes pem, bool own) {
   for (;;) {
     X509 *certificate = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
     if (certificate == NULL) break;
-    int fine = own && found == 0 ? SSL_CTX_use_certificate(ssl, certificate) : (int)SSL_CTX_ctrl(ssl, SSL_CTRL_CHAIN_CERT, 1, certificate);
+    int fine = own && found == 0 ? SSL_CTX_use_certificate(ssl, certificate)
+                                 : (int)SSL_CTX_ctrl(ssl, SSL_CTRL_CHAIN_CERT, 1, certificate);
     X509_free(certificate);
     if (!fine) {
       BIO_free(bio);
@@ -181,7 +186,9 @@ static int read_revocations(SSL_CTX *ssl, struct bytes pem) {
 }
 
 static bool read_dh(SSL_CTX *ssl, struct bytes pem) {
-  if (pem.data == NULL) return SSL_CTX_ctrl(ssl, SSL_CTRL_SET_DH_AUTO, 1, NULL) != 0;
+  /* Without parameters there are no DHE ciphers. "auto" leaves them to OpenSSL, by the key's size. */
+  if (pem.data == NULL) return true;
+  if (pem.size == 4 && memcmp(pem.data, "auto", 4) == 0) return SSL_CTX_ctrl(ssl, SSL_CTRL_SET_DH_AUTO, 1, NULL) != 0;
   BIO *bio = reader(pem);
   if (bio == NULL) return false;
   EVP_PKEY *parameters = PEM_read_bio_Parameters(bio, NULL);
@@ -255,11 +262,14 @@ static const char *set_rules(struct context *context, const struct context_optio
   if (!SSL_CTX_ctrl(ssl, SSL_CTRL_SET_MIN_PROTO_VERSION, least, NULL)) return "set the least version";
   if (!SSL_CTX_ctrl(ssl, SSL_CTRL_SET_MAX_PROTO_VERSION, options->max_version, NULL)) return "set the highest version";
   if (options->ciphers != NULL && !SSL_CTX_set_cipher_list(ssl, options->ciphers)) return "set the ciphers";
-  if (options->ciphersuites != NULL && !SSL_CTX_set_ciphersuites(ssl, options->ciphersuites)) return "set the ciphersuites";
+  if (options->ciphersuites != NULL && !SSL_CTX_set_ciphersuites(ssl, options->ciphersuites))
+    return "set the ciphersuites";
   if (!set_list(ssl, SSL_CTRL_SET_GROUPS_LIST, options->curves)) return "set the curves";
   if (!set_list(ssl, SSL_CTRL_SET_SIGALGS_LIST, options->sigalgs)) return "set the signature algorithms";
-  if (!set_list(ssl, SSL_CTRL_SET_CLIENT_SIGALGS_LIST, options->client_sigalgs)) return "set the clients' signature algorithms";
-  if (options->max_record >= 512 && !SSL_CTX_ctrl(ssl, SSL_CTRL_SET_MAX_SEND_FRAGMENT, options->max_record, NULL)) return "set the record's length";
+  if (!set_list(ssl, SSL_CTRL_SET_CLIENT_SIGALGS_LIST, options->client_sigalgs))
+    return "set the clients' signature algorithms";
+  if (options->max_record >= 512 && !SSL_CTX_ctrl(ssl, SSL_CTRL_SET_MAX_SEND_FRAGMENT, options->max_record, NULL))
+    return "set the record's length";
   return NULL;
 }
 
@@ -267,7 +277,8 @@ static const char *set_trust(struct context *context, const struct context_optio
   SSL_CTX *ssl = context->ssl;
   if (options->ca.data != NULL && read_authorities(ssl, options->ca, true) < 1) return "read the authorities";
   if (options->crl.data != NULL && read_revocations(ssl, options->crl) < 1) return "read the revocation list";
-  if (options->ca_names.size > 0 && options->verify != 0 && read_authorities(ssl, options->ca_names, false) < 1) return "read the authorities' names";
+  if (options->ca_names.size > 0 && options->verify != 0 && read_authorities(ssl, options->ca_names, false) < 1)
+    return "read the authorities' names";
   SSL_CTX_set_verify(ssl, options->verify, options->verify == 0 ? NULL : session_verify);
   if (options->ignore_ca.size == 32) memcpy(context->ignore_ca, options->ignore_ca.data, 32);
   if (options->ignore_certificate.size == 32) memcpy(context->ignore_certificate, options->ignore_certificate.data, 32);
@@ -293,7 +304,8 @@ static const char *set_server(struct context *context, const struct context_opti
     context->ticket_key_size = keys.size % 80 == 0 ? 80 : 48;
     context->ticket_keys_count = (unsigned)(keys.size / context->ticket_key_size);
     size_t all = 0;
-    if (keys.size % context->ticket_key_size != 0 || context->ticket_keys_count > TICKET_KEYS_MOST) return "read the ticket keys";
+    if (keys.size % context->ticket_key_size != 0 || context->ticket_keys_count > TICKET_KEYS_MOST)
+      return "read the ticket keys";
     if (!copied(&context->ticket_keys, &all, keys)) return "copy";
   }
   /* Without tickets TLS 1.3 names sessions of the cache in their place: of no use where there is none. */
@@ -304,7 +316,8 @@ static const char *set_server(struct context *context, const struct context_opti
 
 static const char *set_client(struct context *context) {
   SSL_CTX *ssl = context->ssl;
-  if (context->alpn != NULL && SSL_CTX_set_alpn_protos(ssl, context->alpn, (unsigned)context->alpn_size) != 0) return "set the protocols";
+  if (context->alpn != NULL && SSL_CTX_set_alpn_protos(ssl, context->alpn, (unsigned)context->alpn_size) != 0)
+    return "set the protocols";
   SSL_CTX_ctrl(ssl, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL, NULL);
   SSL_CTX_sess_set_new_cb(ssl, session_keep);
   return NULL;

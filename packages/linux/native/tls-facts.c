@@ -1,4 +1,5 @@
-/* What a session tells of itself, by number: as in tls-engine.ts. Asked for by rules and logs, not on the common path. */
+/* What a session tells of itself, by number: as in tls-engine.ts. Asked for by rules and logs, not on the common
+ * path. */
 #include "tls.h"
 #include <stdlib.h>
 #include <string.h>

@@ -85,7 +85,8 @@ static bool add_name(struct names *names, const struct line *line, const char *n
   return true;
 }
 
-static struct names *build(const struct names_line *lines, size_t lines_count, const int *defaults, size_t defaults_count) {
+static struct names *build(const struct names_line *lines, size_t lines_count, const int *defaults,
+                           size_t defaults_count) {
   size_t total = 0, buckets = 8;
   for (size_t i = 0; i < lines_count; i++) total += lines[i].names_count;
   while (buckets < total * 2) buckets *= 2;
@@ -160,7 +161,8 @@ void set_release(int id) {
 
 int sets_held(void) { return atomic_load(&held); }
 
-int set_fill(int id, const struct names_line *lines, size_t lines_count, const int *defaults, size_t defaults_count, bool strict) {
+int set_fill(int id, const struct names_line *lines, size_t lines_count, const int *defaults, size_t defaults_count,
+             bool strict) {
   struct set *set = set_of(id);
   struct names *names = set == NULL ? NULL : build(lines, lines_count, defaults, defaults_count);
   if (names == NULL) return -1;
@@ -214,7 +216,8 @@ static struct context *best(const struct choice *choice, bool takes_rsa, bool ta
   return NULL;
 }
 
-static void look_up(const struct names *names, const char *key, const char *name, bool wildcard, struct choice *choice) {
+static void look_up(const struct names *names, const char *key, const char *name, bool wildcard,
+                    struct choice *choice) {
   for (const struct entry *at = names->table[hash_of(key) & (names->buckets - 1)]; at != NULL; at = at->next) {
     if (at->wildcard != wildcard || strcmp(at->name, key) != 0) continue;
     if (wildcard && is_excluded(at->line, name)) continue;

@@ -84,7 +84,8 @@ bool sessions_start(void) {
 
 /* ---- the client's hello ---- */
 
-static void read_name(SSL *ssl, struct session *session) {
+/* As the client wrote it into `sni`, and in lower case into `lower`, which has as much room. */
+static void read_name(SSL *ssl, struct session *session, char *lower) {
   const unsigned char *data;
   size_t size;
   if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &size)) return;
@@ -95,12 +96,13 @@ static void read_name(SSL *ssl, struct session *session) {
   for (size_t i = 0; i < length; i++) {
     uint8_t byte = data[5 + i];
     if (byte <= ' ' || byte >= 0x7f) {
-      session->sni[0] = 0;
+      session->sni[0] = lower[0] = 0;
       return;
     }
-    session->sni[i] = (char)(byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte);
+    session->sni[i] = (char)byte;
+    lower[i] = (char)(byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte);
   }
-  session->sni[length] = 0;
+  session->sni[length] = lower[length] = 0;
 }
 
 /* Which keys the client can check. Without the extension (before TLS 1.2) it is RSA. */
@@ -126,6 +128,9 @@ static void read_keys(SSL *ssl, bool *rsa, bool *ecdsa) {
   *ecdsa = false;
   size = SSL_client_hello_get0_ciphers(ssl, &data);
   for (size_t i = 0; i + 1 < size && !*ecdsa; i += 2) {
+    /* Signals in the guise of ciphers go with everything, by OpenSSL. RFC 5746 §3.3, RFC 7507 §2 */
+    unsigned id = (unsigned)data[i] << 8 | data[i + 1];
+    if (id == 0x00ff || id == 0x5600) continue;
     const SSL_CIPHER *cipher = SSL_CIPHER_find(ssl, data + i);
     if (cipher == NULL) continue;
     int nid = SSL_CIPHER_get_auth_nid(cipher);
@@ -172,13 +177,14 @@ int session_hello(SSL *ssl, int *alert, void *arg) {
   (void)arg;
   struct session *session = session_of(ssl);
   if (session == NULL || session->names == NULL) return 1;
-  session->sni[0] = 0;
-  read_name(ssl, session);
+  char lower[sizeof session->sni];
+  session->sni[0] = lower[0] = 0;
+  read_name(ssl, session, lower);
   struct context *current = context_of(ssl);
   if (current->capture > 0 && session->hello == NULL) capture(ssl, session, current->capture);
   bool rsa, ecdsa;
   read_keys(ssl, &rsa, &ecdsa);
-  struct context *chosen = names_choose(session->names, session->sni[0] == 0 ? NULL : session->sni, rsa, ecdsa);
+  struct context *chosen = names_choose(session->names, lower[0] == 0 ? NULL : lower, rsa, ecdsa);
   if (chosen == NULL) {
     *alert = SSL_AD_UNRECOGNIZED_NAME;
     return 0;
@@ -195,7 +201,9 @@ int session_hello(SSL *ssl, int *alert, void *arg) {
   return 1;
 }
 
-static bool has_bit(const uint8_t *bits, int number) { return number >= 0 && number < 256 && (bits[number >> 3] >> (number & 7) & 1); }
+static bool has_bit(const uint8_t *bits, int number) {
+  return number >= 0 && number < 256 && (bits[number >> 3] >> (number & 7) & 1);
+}
 
 int session_verify(int fine, X509_STORE_CTX *store) {
   if (fine) return fine;
@@ -406,7 +414,9 @@ void thread_free(struct thread *thread) {
 
 /* ---- bytes ---- */
 
-static bool is_range(const struct engine *engine, size_t start, size_t end) { return start <= end && end <= engine->slab_size; }
+static bool is_range(const struct engine *engine, size_t start, size_t end) {
+  return start <= end && end <= engine->slab_size;
+}
 
 int session_receive(struct session *session, size_t start, size_t end, size_t out, size_t out_end) {
   struct engine *engine = session->engine;
@@ -497,7 +507,8 @@ static const uint8_t *next_record(struct engine *engine, const struct pieces *pi
   for (int part = pieces->at; part < pieces->count && used < room; part++) {
     size_t take = left_of(pieces, part);
     if (take > room - used) take = room - used;
-    memcpy(engine->gathered + used, engine->slab + engine->starts[part] + (part == pieces->at ? pieces->offset : 0), take);
+    size_t from = (size_t)engine->starts[part] + (part == pieces->at ? pieces->offset : 0);
+    memcpy(engine->gathered + used, engine->slab + from, take);
     used += take;
   }
   *size = used;

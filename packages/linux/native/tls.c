@@ -214,7 +214,8 @@ static napi_value fill_set(napi_env env, napi_callback_info info) {
     if (lines[i].names == NULL || lines[i].excluded == NULL) fine = false;
   }
   int result = -1;
-  if (fine) result = set_fill(int_of(env, a[0]), lines, count, (const int *)defaults.data, defaults.size / 4, bool_of(env, a[5]));
+  if (fine)
+    result = set_fill(int_of(env, a[0]), lines, count, (const int *)defaults.data, defaults.size / 4, bool_of(env, a[5]));
   for (size_t i = 0; i < count; i++) {
     free_strings(lines[i].names, lines[i].names_count);
     free_strings(lines[i].excluded, lines[i].excluded_count);
@@ -266,7 +267,7 @@ static napi_value held_out(napi_env env, napi_callback_info info) {
 static napi_value attach(napi_env env, napi_callback_info info) {
   ARGUMENTS(4);
   struct thread *thread = thread_of(env);
-  if (thread == NULL || thread->engines_count == (int)(sizeof thread->engines / sizeof *thread->engines)) return small(env, -1);
+  if (thread == NULL || thread->engines_count == MAX_ENGINES) return small(env, -1);
   struct engine *engine = calloc(1, sizeof *engine);
   if (engine == NULL || !contexts_start() || !sessions_start()) {
     free(engine);
@@ -293,8 +294,9 @@ static napi_value connect_session(napi_env env, napi_callback_info info) {
   struct engine *engine = engine_at(env, a[0]);
   if (engine == NULL) return small(env, -1);
   char *sni = string_of(env, get(env, a[2], "sni")), *host = string_of(env, get(env, a[2], "verifyHost"));
-  int result = session_connect(thread_of(env), engine, int_of(env, a[1]), sni, host, bytes_of(env, get(env, a[2], "alpn")),
-                               bool_of(env, get(env, a[2], "reuse")));
+  struct bytes alpn = bytes_of(env, get(env, a[2], "alpn"));
+  bool reuse = bool_of(env, get(env, a[2], "reuse"));
+  int result = session_connect(thread_of(env), engine, int_of(env, a[1]), sni, host, alpn, reuse);
   free(sni);
   free(host);
   return small(env, result);

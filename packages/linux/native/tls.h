@@ -105,12 +105,13 @@ enum {
   STATE_HAS_OUTPUT = 2,
   STATE_MORE_PLAIN = 4,
   STATE_ENDED = 8,
-  STATE_FAILED = 16,
-  STATE_RENEGOTIATION = 32
+  STATE_FAILED = 16
 };
 
 enum { WORD_PLAIN, WORD_TAKEN };
 #define MAX_PARTS 32
+/* Of one thread: a program needs one, tests some. */
+#define MAX_ENGINES 256
 
 struct engine {
   uint8_t *slab;
@@ -148,7 +149,7 @@ struct session {
 
 /* What one thread has: its engines and sessions by number, and the sessions it may resume towards servers. */
 struct thread {
-  struct engine *engines[256];
+  struct engine *engines[MAX_ENGINES];
   int engines_count;
   struct session **sessions;
   int *free_numbers;

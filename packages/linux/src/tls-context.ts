@@ -60,8 +60,8 @@ export interface TlsServerOptions extends TlsCommonOptions {
   readonly sessionContext: Uint8Array;
   /** Seconds that a session can be resumed. Default 300. `tune.ssl.lifetime` */
   readonly lifetimeSeconds?: number;
-  /** PEM of Diffie-Hellman parameters; default: by the key's size. */
-  readonly dhParams?: Uint8Array | undefined;
+  /** PEM of Diffie-Hellman parameters, or `auto` for OpenSSL's own by the key's size. Default: no DHE ciphers. */
+  readonly dhParams?: Uint8Array | "auto" | undefined;
   /** Bytes of each client hello's lists to keep for `ssl_fc_cipherlist_*`; default 0. `tune.ssl.capture-buffer-size` */
   readonly captureHello?: number;
 }
@@ -98,7 +98,7 @@ export function createTlsServerContext(options: TlsServerOptions): Result<number
     cache: options.cache ?? true,
     sessionContext: options.sessionContext,
     lifetime: options.lifetimeSeconds ?? 300,
-    dhParams: options.dhParams,
+    dhParams: options.dhParams === "auto" ? AUTO : options.dhParams,
     captureHello: options.captureHello ?? 0,
   });
 }
@@ -248,6 +248,9 @@ export function alpnWire(names: readonly string[] | undefined): Uint8Array | und
     }),
   );
 }
+
+/** In place of PEM: see `native/tls-context.c`. */
+const AUTO = new TextEncoder().encode("auto");
 
 const VERSIONS: Record<TlsVersionName, number> = {
   "TLSv1.0": 0x0301,

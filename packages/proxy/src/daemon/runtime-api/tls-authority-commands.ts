@@ -177,6 +177,7 @@ function show(kind: Kind, store: CertificateStore, wanted: string): string | Ref
       ? ` \nCertificate #${i + 1}:\n${certificateText(block.der, (bytes) => store.host.digest("sha1", bytes))}`
       : ` \nCertificate Revocation List #${i + 1}:\n${revocationListText(block.der) ?? ""}`;
   });
+  if (index !== undefined && parts[index - 1] === undefined) return "";
   return `Filename: ${shown}\nStatus: ${status}\n${parts.join("")}`;
 }
 

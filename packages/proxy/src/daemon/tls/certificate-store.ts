@@ -80,7 +80,8 @@ export class CertificateStore {
   readonly lists = new Map<string, StoredList>();
   readonly binds: BindContexts[] = [];
   readonly servers: ServerContext[] = [];
-  readonly dhParams: Uint8Array | undefined;
+  /** Of `ssl-dh-param-file`; `auto` by `tune.ssl.default-dh-param`. Without either there is no DHE. Observed: haproxy 2.6.12. */
+  readonly dhParams: Uint8Array | "auto" | undefined;
   readonly #extra: ExtraFiles;
 
   constructor(host: ConfigHost, config: Config) {
@@ -89,7 +90,8 @@ export class CertificateStore {
     this.#extra = extraFilesOf(host, config.global.tls);
     const { dhParamFile } = config.global.tls;
     const file = dhParamFile === undefined ? undefined : host.readFile(dhParamFile);
-    this.dhParams = file?.ok ? file.value : undefined;
+    const wantsOwn = config.global.tune.has("tune.ssl.default-dh-param");
+    this.dhParams = file?.ok ? file.value : wantsOwn ? "auto" : undefined;
     for (const store of config.crtStores.values()) this.#loadStore(store);
   }
 
