@@ -1,9 +1,12 @@
 import { strict as assert } from "node:assert";
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import * as http2 from "node:http2";
 import { createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { frame, get, literal, RawHttp2 } from "../support/http2-frames.ts";
 import {
@@ -531,6 +534,72 @@ test("h2load and nghttp find nothing to complain about", { skip }, async () => {
     assert.match(shown, /recv DATA frame .*flags=0x01/);
     assert.doesNotMatch(shown, /\[ERROR\]|INVALID/);
   }
+});
+
+test("ALPN chooses HTTP/2 on both sides of TLS, and HTTP/1 for those who ask for it", {
+  skip,
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "http2-tls-"));
+  const pem = join(folder, "both.pem");
+  await run("openssl", [
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
+    ...[
+      "-keyout",
+      join(folder, "key"),
+      "-out",
+      join(folder, "crt"),
+      "-days",
+      "30",
+      "-subj",
+      "/CN=test",
+    ],
+  ]);
+  writeFileSync(
+    pem,
+    readFileSync(join(folder, "crt"), "latin1") + readFileSync(join(folder, "key"), "latin1"),
+  );
+  const origin = await startOrigin(answer);
+  for (const name of SIDES) {
+    const proxy = await startProxy(
+      name === "haproxy" ? "haproxy" : "lbproxy",
+      `
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 5s
+  timeout server 5s
+frontend first
+  bind {first} ssl crt ${pem} alpn h2,http/1.1
+  http-response set-header X-Both %[ssl_fc_alpn]-%[bc_http_major]
+  default_backend again
+backend again
+  server s1 {second} ssl verify none alpn h2
+frontend second
+  bind {second} ssl crt ${pem} alpn h2,http/1.1
+  default_backend app
+backend app
+  server s1 127.0.0.1:${origin.port}
+`,
+      name === "haproxy" ? {} : { LBPROXY_EXECUTOR: name },
+    );
+    for (const [flag, version, alpn] of [
+      ["--http2", "HTTP/2", "h2"],
+      ["--http1.1", "HTTP/1.1", "http/1.1"],
+    ] as const) {
+      const text = await run("curl", [
+        "-skim",
+        "5",
+        flag,
+        `https://127.0.0.1:${proxy.ports["first"]}/big`,
+      ]);
+      assert.ok(text.startsWith(`${version} 200`), `${name} ${flag}: ${text.slice(0, 200)}`);
+      assert.match(text, new RegExp(`x-both: ${alpn}-2\r`, "i"));
+      assert.ok(text.endsWith("0123456789".repeat(100_000)), name);
+    }
+    await proxy.stop();
+  }
+  await origin.close();
+  rmSync(folder, { recursive: true });
 });
 
 test("a soft stop says GOAWAY, serves what is under way, and closes", { skip }, async () => {
