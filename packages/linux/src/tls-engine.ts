@@ -12,8 +12,6 @@ export const TLS_MORE_PLAIN = 4;
 export const TLS_ENDED = 8;
 /** The session is broken, see `error`; an alert may wait in the output. */
 export const TLS_FAILED = 16;
-/** The peer wanted to renegotiate, which is refused. Set with TLS_FAILED. */
-export const TLS_RENEGOTIATION = 32;
 
 /** Parts of plaintext of one `seal`. */
 export const TLS_MAX_PARTS = 32;

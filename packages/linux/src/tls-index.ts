@@ -26,7 +26,6 @@ export {
   TLS_MAX_PARTS,
   TLS_MORE_PLAIN,
   TLS_RECORD_OVERHEAD,
-  TLS_RENEGOTIATION,
   TLS_SECURED,
   type TlsConnectOptions,
   TlsEngine,

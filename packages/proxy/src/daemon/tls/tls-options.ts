@@ -51,7 +51,8 @@ export function bindOptions(
     lifetimeSeconds: (number("tune.ssl.lifetime") ?? 300_000_000) / 1_000_000,
     captureHello:
       number("tune.ssl.capture-buffer-size") ?? number("tune.ssl.capture-cipherlist-size") ?? 0,
-    maxRecord: number("tune.ssl.hard-maxrecord"),
+    // Shorter at the start of a stream only is not told apart: what is asked for there holds always.
+    maxRecord: number("tune.ssl.hard-maxrecord") ?? number("tune.ssl.maxrecord"),
   };
 }
 
