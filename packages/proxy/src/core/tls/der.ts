@@ -7,9 +7,7 @@ export interface DerElement {
   readonly end: number;
 }
 
-export const DER_INTEGER = 0x02;
 export const DER_OCTETS = 0x04;
-export const DER_OID = 0x06;
 export const DER_SEQUENCE = 0x30;
 /** `[n]`, constructed: `DER_CONTEXT + n`. */
 export const DER_CONTEXT = 0xa0;
