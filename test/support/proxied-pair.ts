@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type Host, type Output, until } from "@ha/lab/namespaces";
@@ -94,4 +95,21 @@ export function proxyPid(host: Host, name = "web"): number {
     readonly proxies: readonly { readonly name: string; readonly pid: number }[];
   };
   return proxies.find((proxy) => proxy.name === name)?.pid ?? 0;
+}
+
+/** The same process as this one sees it, so that it can be killed at a moment that is known. */
+export function pidOutside(host: Host, inside: number): number {
+  const namespace = readlinkSync(`/proc/${host.pid}/ns/pid`);
+  const found = readdirSync("/proc").find((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      if (readlinkSync(`/proc/${name}/ns/pid`) !== namespace) return false;
+      const numbers = /^NSpid:\s+(.*)$/m.exec(readFileSync(`/proc/${name}/status`, "utf8"))?.[1];
+      return numbers?.split(/\s+/).at(-1) === String(inside);
+    } catch {
+      return false; // It ended meanwhile.
+    }
+  });
+  if (found === undefined) throw new Error(`process ${inside} of ${host.name} is gone`);
+  return Number(found);
 }

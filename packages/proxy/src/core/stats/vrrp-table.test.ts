@@ -27,7 +27,14 @@ test("without a VRRP daemon there is nothing", () => {
 
 test("state, peer and last change stand there", () => {
   const html = vrrpTable(view, at);
-  for (const text of ["VI_1", "MASTER", "192.168.1.100/24", "90s", "a backup is silent", "10.0.0.2 left"]) {
+  for (const text of [
+    "VI_1",
+    "MASTER",
+    "192.168.1.100/24",
+    "90s",
+    "a backup is silent",
+    "10.0.0.2 left",
+  ]) {
     assert.ok(html.includes(text), text);
   }
   assert.ok(!html.includes("silent)</span>"));

@@ -16,7 +16,9 @@ export function vrrpTable(view: VrrpView | undefined, now: number): string {
   const old = isOld
     ? ` <span class="bad">(as of ${Math.round((now - view.at) / 1000)} s ago: the VRRP daemon is silent)</span>`
     : "";
-  const rows = view.instances.map((instance) => instanceRow(instance, isOld ? view.at : now)).join("");
+  const rows = view.instances
+    .map((instance) => instanceRow(instance, isOld ? view.at : now))
+    .join("");
   return `<h3>&gt; High availability: VRRP on ${escapeHtml(view.host)}${old}</h3>
 <table class="tbl vrrp"><tr class="titre"><th>Instance</th><th>State</th><th>Since</th><th>Priority</th><th>Addresses</th><th>Peers</th><th>Problems</th></tr>
 ${rows}</table>
@@ -66,5 +68,7 @@ function ageText(milliseconds: number): string {
   if (seconds < 120) return `${seconds}s`;
   if (seconds < 7_200) return `${Math.floor(seconds / 60)}m${seconds % 60}s`;
   const hours = Math.floor(seconds / 3_600);
-  return hours < 48 ? `${hours}h${Math.floor((seconds % 3_600) / 60)}m` : `${Math.floor(hours / 24)}d${hours % 24}h`;
+  return hours < 48
+    ? `${hours}h${Math.floor((seconds % 3_600) / 60)}m`
+    : `${Math.floor(hours / 24)}d${hours % 24}h`;
 }
