@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { type ConnectionOptions, connect, getCiphers, type TLSSocket } from "node:tls";
 import { CertificateFolder } from "../support/certificates.ts";
-import { ask, LBPROXY } from "../support/lbproxy.ts";
+import { ask, LBPROXY, until } from "../support/lbproxy.ts";
 import {
   lacksHaproxy,
   type ProgramName,
@@ -31,6 +31,23 @@ const FETCHES = [
   ...["ssl_c_sha1,hex", "ssl_c_notbefore", "ssl_c_notafter", "ssl_c_key_alg", "ssl_c_sig_alg"],
   ...["ssl_c_version", "ssl_c_der,sha1,hex"],
   ...["ssl_f_s_dn", "ssl_f_serial,hex", "ssl_f_sha1,hex", "ssl_f_key_alg", "ssl_f_der,sha1,hex"],
+];
+
+/** Servers that are checked, each as an operator may write it. */
+const CHECKS = [
+  "{stapled} check ssl verify none",
+  "{stapled} check check-ssl verify required ca-file FILE/ca.crt",
+  "{stapled} check ssl verify required ca-file FILE/ca.crt verifyhost a.test check-sni a.test",
+  "{stapled} check ssl verify required ca-file FILE/b.crt",
+  "{strict} check ssl verify none",
+  "{strict} check ssl verify none check-sni w.test",
+  "{strict} check ssl verify none check-sni other",
+  "{plain} check ssl verify none",
+  "{plain} check check-ssl verify none",
+  "{stapled} check verify none",
+  "{stapled} check ssl verify none force-tlsv12",
+  "{old} check ssl verify none ssl-min-ver TLSv1.3",
+  "{old} check ssl verify none check-alpn http/1.1",
 ];
 
 before(async () => {
@@ -115,6 +132,17 @@ frontend again
 backend encrypted
   http-response set-header x-server "${["ssl_bc", "ssl_bc_protocol", "ssl_bc_cipher", "ssl_bc_alg_keysize", "ssl_s_s_dn", "ssl_s_i_dn(CN)", "ssl_s_sha1,hex", "bc_err"].map((fetch) => `%[${fetch}]`).join("|")}"
   server s {demanding} ssl verify required ca-file ${file("ca.crt")} crt ${file("client.pem")} verifyhost a.test
+backend checked
+  option httpchk GET /
+  timeout check 500ms
+  default-server inter 300ms fastinter 300ms downinter 300ms
+${CHECKS.map((words, i) => `  server s${i} ${words.replaceAll("FILE/", `${files.path}/`)}`).join("\n")}
+backend layer6
+  timeout check 500ms
+  default-server inter 300ms fastinter 300ms downinter 300ms
+  server s0 {list} check check-ssl verify none
+  server s1 {plain} check check-ssl verify none
+  server s2 {demanding} check ssl verify required ca-file ${file("b.crt")}
 `;
 }
 
@@ -338,9 +366,12 @@ test("the command socket answers about certificates word for word, and what it c
   assert.match(await get(portOf("lbproxy", "demanding"), revoked), /^HTTP\/1\.1 200 /);
 });
 
-/** Without what differs between the two: folders and ports of their own. */
+/** Without what differs between the two: folders and ports of their own, and the dots of servers that HAProxy forgets. */
 function placeless(answer: string): string {
-  return answer.replaceAll(/\/tmp\/proxy-pair-\w+\//g, "").replaceAll(/127\.0\.0\.1:\d+/g, "BIND");
+  return answer
+    .replaceAll(/\/tmp\/proxy-pair-\w+\//g, "")
+    .replaceAll(/127\.0\.0\.1:\d+/g, "BIND")
+    .replaceAll(/^(Committing \S+?)\.+$/gm, "$1");
 }
 
 /** Everything about certificates, right and wrong, in an order that makes sense. */
@@ -490,6 +521,30 @@ function commands(): string[] {
     ],
   ];
 }
+
+test("checks over TLS come to haproxy's results, and check-ssl alone does not encrypt the traffic", {
+  skip,
+}, async () => {
+  const statuses = async (program: ProgramName) => {
+    const [head = "", ...rows] = (await command(program, "show stat")).split("\n");
+    const columns = head.slice(2).split(",");
+    const at = (name: string) => columns.indexOf(name);
+    return rows
+      .map((row) => row.split(","))
+      .filter(
+        ([name, server]) => /^(checked|layer6)$/.test(name ?? "") && /^s\d/.test(server ?? ""),
+      )
+      .map(
+        (row) =>
+          `${row[0]}/${row[1]} ${row[at("check_status")]?.replace("* ", "")} ${row[at("check_code")]}`,
+      );
+  };
+  const settled = (list: readonly string[]) => !list.some((one) => one.includes(" INI"));
+  for (const program of programs) {
+    await until("every server was checked", async () => settled(await statuses(program)));
+  }
+  assert.deepEqual(await statuses("lbproxy"), await statuses("haproxy"));
+});
 
 test("-c finds what is wrong with certificates, in haproxy's words", { skip }, () => {
   const file = (name: string) => files.file(name);
