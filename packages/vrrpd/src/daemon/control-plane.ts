@@ -180,7 +180,7 @@ export class ControlPlane {
 
   onReport(instance: InstanceRuntime, report: Report): void {
     this.#record(instance, report);
-    if (report.type === "state") this.#showSoon();
+    if (report.type === "state" || report.type === "effective-priority") this.#showSoon();
     this.#aside.onReport(instance, report);
     this.#switchover.onReport(instance, report);
     this.#preemption.onReport(instance, report);
