@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { type ConnectionOptions, connect, getCiphers, type TLSSocket } from "node:tls";
 import { CertificateFolder } from "../support/certificates.ts";
@@ -83,6 +83,9 @@ before(async () => {
     programs.map((program) => startProxy(program, configuration(program))),
   );
   for (const proxy of started) running.set(proxy.program, proxy);
+  await until("both command sockets are there", () =>
+    programs.every((program) => existsSync(files.file(`${program}.sock`))),
+  );
 });
 
 after(async () => {
@@ -211,6 +214,30 @@ async function get(port: number, options: ConnectionOptions = {}): Promise<strin
 }
 
 const command = (program: ProgramName, line: string) => ask(files.file(`${program}.sock`), line);
+
+test("checks over TLS come to haproxy's results, and check-ssl alone does not encrypt the traffic", {
+  skip,
+}, async () => {
+  const statuses = async (program: ProgramName) => {
+    const [head = "", ...rows] = (await command(program, "show stat")).split("\n");
+    const columns = head.slice(2).split(",");
+    const at = (name: string) => columns.indexOf(name);
+    return rows
+      .map((row) => row.split(","))
+      .filter(
+        ([name, server]) => /^(checked|layer6)$/.test(name ?? "") && /^s\d/.test(server ?? ""),
+      )
+      .map(
+        (row) =>
+          `${row[0]}/${row[1]} ${row[at("check_status")]?.replace("* ", "")} ${row[at("check_code")]}`,
+      );
+  };
+  const settled = (list: readonly string[]) => !list.some((one) => one.includes(" INI"));
+  for (const program of programs) {
+    await until("every server was checked", async () => settled(await statuses(program)));
+  }
+  assert.deepEqual(await statuses("lbproxy"), await statuses("haproxy"));
+});
 
 test("clients are shown the same certificate for every name and every kind of key", {
   skip,
@@ -521,30 +548,6 @@ function commands(): string[] {
     ],
   ];
 }
-
-test("checks over TLS come to haproxy's results, and check-ssl alone does not encrypt the traffic", {
-  skip,
-}, async () => {
-  const statuses = async (program: ProgramName) => {
-    const [head = "", ...rows] = (await command(program, "show stat")).split("\n");
-    const columns = head.slice(2).split(",");
-    const at = (name: string) => columns.indexOf(name);
-    return rows
-      .map((row) => row.split(","))
-      .filter(
-        ([name, server]) => /^(checked|layer6)$/.test(name ?? "") && /^s\d/.test(server ?? ""),
-      )
-      .map(
-        (row) =>
-          `${row[0]}/${row[1]} ${row[at("check_status")]?.replace("* ", "")} ${row[at("check_code")]}`,
-      );
-  };
-  const settled = (list: readonly string[]) => !list.some((one) => one.includes(" INI"));
-  for (const program of programs) {
-    await until("every server was checked", async () => settled(await statuses(program)));
-  }
-  assert.deepEqual(await statuses("lbproxy"), await statuses("haproxy"));
-});
 
 test("-c finds what is wrong with certificates, in haproxy's words", { skip }, () => {
   const file = (name: string) => files.file(name);
