@@ -19,6 +19,7 @@ import {
 } from "@ha/linux/ring";
 import type { TlsEngine, TlsSession } from "@ha/linux/tls";
 import { type ConnectionShared, MAX_PARTS } from "./connection-shared.ts";
+import { OutputQueue } from "./output-queue.ts";
 import type { SessionFacts } from "./tls/session-facts.ts";
 import { TlsLayer } from "./tls/tls-layer.ts";
 
@@ -75,8 +76,7 @@ export class Connection implements RingOwner {
   #inHead = NO_BUFFER;
   #inTail = NO_BUFFER;
   #inCount = 0;
-  #outHead = NO_BUFFER;
-  #outTail = NO_BUFFER;
+  readonly #out: OutputQueue;
   #reading = READ_IDLE;
   #wantsInput = false;
   #wantsLarge = false;
@@ -95,6 +95,7 @@ export class Connection implements RingOwner {
 
   constructor(shared: ConnectionShared) {
     this.#shared = shared;
+    this.#out = new OutputQueue(shared.slab);
   }
 
   /** Begins with a descriptor that is now this connection's. Reading starts with `resume`. */
@@ -251,7 +252,8 @@ export class Connection implements RingOwner {
     }
     this.unsent += end - start;
     const tls = this.#tls;
-    const tail = tls === undefined ? this.#outTail : tls.lastPlain;
+    const out = tls === undefined ? this.#out : tls.plain;
+    const { tail } = out;
     if (tail !== NO_BUFFER && tail === buffer && slab.outEnd[tail] === start) {
       slab.outEnd[tail] = end;
       slab.release(buffer);
@@ -261,23 +263,7 @@ export class Connection implements RingOwner {
       this.#queueCopy(buffer, start, end);
       return;
     }
-    if (tls !== undefined) {
-      tls.push(buffer, start, end);
-      return;
-    }
-    slab.outQueued[buffer] = 1;
-    slab.outStart[buffer] = start;
-    slab.outEnd[buffer] = end;
-    this.#append(buffer);
-  }
-
-  /** Puts a buffer, whose columns are set, behind those that are for the kernel. */
-  #append(buffer: number): void {
-    const { slab } = this.#shared;
-    slab.outNext[buffer] = NO_BUFFER;
-    if (this.#outTail === NO_BUFFER) this.#outHead = buffer;
-    else slab.outNext[this.#outTail] = buffer;
-    this.#outTail = buffer;
+    out.push(buffer, start, end);
   }
 
   /** Copies bytes that are not in the slab, behind what is queued. False when there is no buffer. */
@@ -299,9 +285,9 @@ export class Connection implements RingOwner {
   flush(): void {
     if (this.#isSending || this.#isConnecting || !this.isOpen) return;
     const tls = this.#tls;
-    if (tls?.hasOutput) this.#sendOutput(tls);
+    if (tls?.hasOutput) this.unsent += tls.outputInto(this.#out);
     if (tls?.hasPlain) this.#seal(tls);
-    const first = this.#outHead;
+    const first = this.#out.head;
     if (first === NO_BUFFER) {
       if (this.#shutdownAfter && !tls?.hasPlain) this.#shutdownNow();
       return;
@@ -322,7 +308,7 @@ export class Connection implements RingOwner {
    * they are `drained`, or to end it before.
    */
   flushLast(): void {
-    const first = this.#outHead;
+    const first = this.#out.head;
     const isBusy = this.#isSending || this.#isConnecting || this.#tls !== undefined;
     if (first === NO_BUFFER || isBusy || !this.isOpen) {
       this.flush();
@@ -448,7 +434,7 @@ export class Connection implements RingOwner {
       else slab.inNext[this.#inTail] = first;
       this.#inTail = tls.tail;
       this.#inCount += tls.count;
-      if (this.#wantsLarge) this.#wantsInput = false;
+      if (this.#wantsLarge || this.#wantsOnce) this.#wantsInput = false;
       else if (this.#inCount >= INPUT_LIMIT) this.#disarm();
     }
     if (tls.hasOutput) this.flush();
@@ -484,35 +470,12 @@ export class Connection implements RingOwner {
     if (result === 0) this.flush();
   }
 
-  /** Queues what the session itself has to say. */
-  #sendOutput(tls: TlsLayer): void {
-    const { slab } = this.#shared;
-    while (tls.hasOutput) {
-      const buffer = tls.takeOutput();
-      if (buffer === NO_BUFFER) return;
-      this.unsent += slab.inStart[buffer] as number;
-      this.#append(buffer);
-    }
-  }
-
   /** Makes records of what is queued, as far as the kernel may be given more. */
   #seal(tls: TlsLayer): void {
-    if (!tls.isSecured || tls.isFailed) return;
-    let parts = 0;
-    for (let at = this.#outHead; at !== NO_BUFFER; at = this.#shared.slab.outNext[at] as number) {
-      parts++;
-    }
-    while (tls.hasPlain && parts++ < SEALED_BUFFERS) {
-      const buffer = tls.seal();
-      if (buffer !== NO_BUFFER) {
-        this.#append(buffer);
-        continue;
-      }
-      // With something on its way, its end brings us here again.
-      if (tls.isFailed) this.#fail(EPROTO);
-      else if (this.#outHead === NO_BUFFER) this.#fail(ENOBUFS);
-      return;
-    }
+    if (!tls.isSecured || tls.isFailed || tls.sealInto(this.#out)) return;
+    // With something on its way, its end brings us here again.
+    if (tls.isFailed) this.#fail(EPROTO);
+    else if (this.#out.head === NO_BUFFER) this.#fail(ENOBUFS);
   }
 
   /**
@@ -520,11 +483,11 @@ export class Connection implements RingOwner {
    * nothing is on its way, which it must not overtake.
    */
   #sayEndNow(tls: TlsLayer): void {
-    if (this.#isSending || this.#isConnecting || this.#outHead !== NO_BUFFER) return;
+    if (this.#isSending || this.#isConnecting || this.#out.head !== NO_BUFFER) return;
     if (this.error === 0) tls.sayEnd();
-    this.#sendOutput(tls);
+    tls.outputInto(this.#out);
     const { slab } = this.#shared;
-    for (let at = this.#outHead; at !== NO_BUFFER; at = slab.outNext[at] as number) {
+    for (let at = this.#out.head; at !== NO_BUFFER; at = slab.outNext[at] as number) {
       const start = slab.outStart[at] as number;
       const end = slab.outEnd[at] as number;
       if (sendNow(this.fd, slab.bytes.subarray(start, end)) !== end - start) return;
@@ -619,7 +582,7 @@ export class Connection implements RingOwner {
     }
     let left = result;
     while (left > 0) {
-      const buffer = this.#outHead;
+      const buffer = this.#out.head;
       const start = slab.outStart[buffer] as number;
       const size = (slab.outEnd[buffer] as number) - start;
       if (left < size) {
@@ -631,9 +594,9 @@ export class Connection implements RingOwner {
         this.bytesOut += slab.inEnd[buffer] as number;
         this.unsent -= slab.inStart[buffer] as number;
       }
-      this.#popOutput(buffer);
+      this.#out.pop();
     }
-    if (this.#outHead !== NO_BUFFER || this.#tls?.hasPlain) {
+    if (this.#out.head !== NO_BUFFER || this.#tls?.hasPlain) {
       // After a linked send that was short, the close tells first that it is not done.
       if (!this.#closeLinked) this.flush();
       if (this.unsent < OUTPUT_LOW) this.owner?.drained(this);
@@ -645,15 +608,6 @@ export class Connection implements RingOwner {
     }
     if (this.#shutdownAfter) this.#shutdownNow();
     this.owner?.drained(this);
-  }
-
-  #popOutput(buffer: number): void {
-    const { slab } = this.#shared;
-    this.#outHead = slab.outNext[buffer] as number;
-    if (this.#outHead === NO_BUFFER) this.#outTail = NO_BUFFER;
-    slab.outQueued[buffer] = 0;
-    slab.outNext[buffer] = NO_BUFFER;
-    slab.release(buffer);
   }
 
   /** A range of a buffer that another queue holds already: two queues cannot share its columns. */
@@ -681,9 +635,9 @@ export class Connection implements RingOwner {
     const tls = this.#tls;
     if (tls !== undefined && !tls.hasSaidEnd) {
       tls.sayEnd();
-      this.#sendOutput(tls);
+      this.unsent += tls.outputInto(this.#out);
       // When it is out we come here again.
-      if (this.#outHead !== NO_BUFFER) {
+      if (this.#out.head !== NO_BUFFER) {
         this.flush();
         return;
       }
@@ -709,7 +663,7 @@ export class Connection implements RingOwner {
   /** The last completion has come: nothing of the kernel's points here any more. */
   #finish(): void {
     this.#dropInput();
-    while (this.#outHead !== NO_BUFFER) this.#popOutput(this.#outHead);
+    this.#out.clear();
     if (this.#message >= 0) this.#shared.giveMessage(this.#message);
     this.#message = -1;
     if (this.#tls !== undefined) {
@@ -722,9 +676,6 @@ export class Connection implements RingOwner {
     this.#shared.open--;
   }
 }
-
-/** Buffers of records that are made before the kernel has taken the first. */
-const SEALED_BUFFERS = 4;
 
 /** `drained` is also told when less than this is left to send, so that the next bytes come before the last went. */
 export const OUTPUT_LOW = 131_072;

@@ -10,10 +10,13 @@ import {
   type TlsEngine,
   type TlsSession,
 } from "@ha/linux/tls";
+import { OutputQueue } from "../output-queue.ts";
 import { SessionFacts } from "./session-facts.ts";
 
 /** Bytes of records that are made before the kernel has taken the first. */
 const SEALED_MOST = 262_144;
+/** The same in buffers. */
+const SEALED_BUFFERS = 4;
 
 /**
  * TLS of one connection, between the buffers of the wire and those of its owner. It moves buffers and holds those that
@@ -22,12 +25,14 @@ const SEALED_MOST = 262_144;
 export class TlsLayer {
   readonly session: TlsSession;
   readonly facts: SessionFacts;
+  /** What the owner has queued, to be sealed. */
+  readonly plain: OutputQueue;
   /** The handshake is done. */
   isSecured = false;
   /** The peer sends no more, by its word. */
   isEnded = false;
   isFailed = false;
-  /** Something waits for `takeOutput`. */
+  /** Something waits for `outputInto`. */
   hasOutput = false;
   /** The session had something to say, which is not an alert. */
   hasAnswered = false;
@@ -43,14 +48,13 @@ export class TlsLayer {
   #heldTail = NO_BUFFER;
   /** The first of those was given to the session, which has not given back all of it. */
   #isOpening = false;
-  #plainHead = NO_BUFFER;
-  #plainTail = NO_BUFFER;
 
   constructor(session: TlsSession, engine: TlsEngine, slab: Slab) {
     this.session = session;
     this.facts = new SessionFacts(session);
     this.#engine = engine;
     this.#slab = slab;
+    this.plain = new OutputQueue(slab);
   }
 
   /** Whether ciphertext waits for buffers: `open` without a buffer goes on with it. */
@@ -60,7 +64,7 @@ export class TlsLayer {
 
   /** Whether plaintext waits to be sealed. */
   get hasPlain(): boolean {
-    return this.#plainHead !== NO_BUFFER;
+    return this.plain.head !== NO_BUFFER;
   }
 
   /** Takes a buffer of ciphertext, for `open`. */
@@ -111,79 +115,29 @@ export class TlsLayer {
     return head;
   }
 
-  /** Takes plaintext behind what waits; the reference passes. The buffer is in no other queue of bytes to send. */
-  push(buffer: number, start: number, end: number): void {
-    const slab = this.#slab;
-    slab.outQueued[buffer] = 1;
-    slab.outStart[buffer] = start;
-    slab.outEnd[buffer] = end;
-    slab.outNext[buffer] = NO_BUFFER;
-    if (this.#plainTail === NO_BUFFER) this.#plainHead = buffer;
-    else slab.outNext[this.#plainTail] = buffer;
-    this.#plainTail = buffer;
-  }
-
-  /** The buffer that plaintext was last put in, which may be prolonged. */
-  get lastPlain(): number {
-    return this.#plainTail;
-  }
-
   /**
-   * Makes a buffer of records out of what waits: its number, to be sent, or NO_BUFFER. `inEnd` of it is how many bytes of plaintext it stands
-   * for, and so is `inStart`. `isFailed` says when it cannot be.
+   * Puts records of what waits into the queue, as far as the kernel may be given more. False when it could not go on: for want of a
+   * buffer, or (`isFailed`) of sense.
    */
-  seal(): number {
-    const slab = this.#slab;
-    const { starts, ends } = this.#engine;
-    let parts = 0;
-    let size = 0;
-    for (
-      let at = this.#plainHead;
-      at !== NO_BUFFER && parts < TLS_MAX_PARTS && size < SEALED_MOST;
-      at = slab.outNext[at] as number
-    ) {
-      const start = slab.outStart[at] as number;
-      const end = slab.outEnd[at] as number;
-      starts[parts] = start;
-      ends[parts++] = end;
-      size += end - start;
+  sealInto(out: OutputQueue): boolean {
+    for (let count = out.length; this.hasPlain && count < SEALED_BUFFERS; count++) {
+      if (!this.#seal(out)) return false;
     }
-    if (parts === 0) return NO_BUFFER;
-    let buffer = NO_BUFFER;
-    if (size > slab.smallSize - TLS_RECORD_OVERHEAD) buffer = slab.takeLarge();
-    if (buffer === NO_BUFFER) buffer = slab.take();
-    if (buffer === NO_BUFFER) return NO_BUFFER;
-    const offset = slab.offsetOf(buffer);
-    const written = this.session.seal(parts, offset, offset + slab.sizeOf(buffer));
-    if (written <= 0) {
-      slab.release(buffer);
-      if (written < 0) this.isFailed = true;
-      return NO_BUFFER;
-    }
-    const { taken } = this.session;
-    this.#drop(taken);
-    mark(slab, buffer, offset, written, taken, taken);
-    return buffer;
+    return true;
   }
 
-  /** Bytes that the session itself has to say, in a buffer to be sent; NO_BUFFER when there are none, or no buffer is left. */
-  takeOutput(): number {
-    const slab = this.#slab;
-    const buffer = slab.take();
-    if (buffer === NO_BUFFER) return NO_BUFFER;
-    const offset = slab.offsetOf(buffer);
-    const size = this.session.drain(offset, offset + slab.smallSize);
-    this.hasOutput = size === slab.smallSize;
-    if (size === 0) {
-      slab.release(buffer);
-      return NO_BUFFER;
+  /** Puts what the session itself has to say into the queue: how many bytes. */
+  outputInto(out: OutputQueue): number {
+    let all = 0;
+    while (this.hasOutput) {
+      const size = this.#takeOutput(out);
+      if (size === 0) break;
+      all += size;
     }
-    if (!this.isFailed) this.hasAnswered = true;
-    mark(slab, buffer, offset, size, 0, size);
-    return buffer;
+    return all;
   }
 
-  /** Has the session say that we send no more: `takeOutput` gives it. */
+  /** Has the session say that we send no more: `outputInto` gives it. */
   sayEnd(): void {
     if (this.hasSaidEnd) return;
     this.hasSaidEnd = true;
@@ -200,7 +154,62 @@ export class TlsLayer {
       slab.release(held);
     }
     this.#heldTail = NO_BUFFER;
-    while (this.#plainHead !== NO_BUFFER) this.#popPlain();
+    this.plain.clear();
+  }
+
+  /** One buffer of records. Its columns for input, which are free, say how much plaintext it stands for. */
+  #seal(out: OutputQueue): boolean {
+    const slab = this.#slab;
+    const { starts, ends } = this.#engine;
+    let parts = 0;
+    let size = 0;
+    for (
+      let at = this.plain.head;
+      at !== NO_BUFFER && parts < TLS_MAX_PARTS && size < SEALED_MOST;
+      at = slab.outNext[at] as number
+    ) {
+      const start = slab.outStart[at] as number;
+      const end = slab.outEnd[at] as number;
+      starts[parts] = start;
+      ends[parts++] = end;
+      size += end - start;
+    }
+    let buffer = NO_BUFFER;
+    if (size > slab.smallSize - TLS_RECORD_OVERHEAD) buffer = slab.takeLarge();
+    if (buffer === NO_BUFFER) buffer = slab.take();
+    if (buffer === NO_BUFFER) return false;
+    const offset = slab.offsetOf(buffer);
+    const written = this.session.seal(parts, offset, offset + slab.sizeOf(buffer));
+    if (written <= 0) {
+      slab.release(buffer);
+      if (written < 0) this.isFailed = true;
+      return false;
+    }
+    const { taken } = this.session;
+    this.#drop(taken);
+    slab.inStart[buffer] = slab.inEnd[buffer] = taken;
+    out.push(buffer, offset, offset + written);
+    return true;
+  }
+
+  /** Bytes put into the queue; 0 when there are none, or no buffer is left. */
+  #takeOutput(out: OutputQueue): number {
+    const slab = this.#slab;
+    const buffer = slab.take();
+    if (buffer === NO_BUFFER) return 0;
+    const offset = slab.offsetOf(buffer);
+    const size = this.session.drain(offset, offset + slab.smallSize);
+    this.hasOutput = size === slab.smallSize;
+    if (size === 0) {
+      slab.release(buffer);
+      return 0;
+    }
+    if (!this.isFailed) this.hasAnswered = true;
+    // Stands for no plaintext, but must go out before all has.
+    slab.inStart[buffer] = size;
+    slab.inEnd[buffer] = 0;
+    out.push(buffer, offset, offset + size);
+    return size;
   }
 
   #receive(held: number, room: number): number {
@@ -231,7 +240,7 @@ export class TlsLayer {
     const slab = this.#slab;
     let left = size;
     while (left > 0) {
-      const buffer = this.#plainHead;
+      const buffer = this.plain.head;
       const start = slab.outStart[buffer] as number;
       const held = (slab.outEnd[buffer] as number) - start;
       if (left < held) {
@@ -239,34 +248,7 @@ export class TlsLayer {
         return;
       }
       left -= held;
-      this.#popPlain();
+      this.plain.pop();
     }
   }
-
-  #popPlain(): void {
-    const slab = this.#slab;
-    const buffer = this.#plainHead;
-    this.#plainHead = slab.outNext[buffer] as number;
-    if (this.#plainHead === NO_BUFFER) this.#plainTail = NO_BUFFER;
-    slab.outQueued[buffer] = 0;
-    slab.outNext[buffer] = NO_BUFFER;
-    slab.release(buffer);
-  }
-}
-
-/** A buffer of ciphertext, ready for the queue; its columns for input are free to say what it stands for. */
-function mark(
-  slab: Slab,
-  buffer: number,
-  offset: number,
-  size: number,
-  plain: number,
-  unsent: number,
-): void {
-  slab.outQueued[buffer] = 1;
-  slab.outStart[buffer] = offset;
-  slab.outEnd[buffer] = offset + size;
-  slab.outNext[buffer] = NO_BUFFER;
-  slab.inEnd[buffer] = plain;
-  slab.inStart[buffer] = unsent;
 }
