@@ -56,7 +56,7 @@ export function judge(evidence: Evidence): Judgement {
       ...(known === undefined ? {} : { reason: `passed, although known to fail: ${known}` }),
     };
   }
-  const stall = longestStall(evidence);
+  const stall = stalledFor(evidence);
   if (stall > floorOf(evidence)) {
     const reason = `the machine itself stood still for ${inMs(stall)}`;
     return { verdict: "INCONCLUSIVE", reason, findings };
@@ -255,8 +255,9 @@ function kindsOf(failed: readonly { readonly failure?: string | undefined }[]): 
   return [...kinds].map(([kind, count]) => `${kind} ${count}`).join(", ");
 }
 
-function longestStall({ history }: Evidence): number {
-  return Math.max(0, ...eventsOf(history, "stall").map(({ at, until }) => until - at));
+/** How long the prober was held up in all: what it did not see then says nothing. */
+function stalledFor({ history }: Evidence): number {
+  return eventsOf(history, "stall").reduce((sum, { at, until }) => sum + until - at, 0);
 }
 
 const floorOf = ({ slack }: Evidence): Micros => seconds(slack.floor_s);

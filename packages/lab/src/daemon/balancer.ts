@@ -13,7 +13,6 @@ import {
   STOPPED,
   stateInLog,
 } from "../core/index.ts";
-import { allSettled } from "./all-settled.ts";
 import { lineReader } from "./line-reader.ts";
 import { CONFIG_PATH, Daemon, kill, nameOf, processesOf } from "./namespaces/daemon.ts";
 import type { Host, HostProcess } from "./namespaces/host.ts";
@@ -37,6 +36,7 @@ export class Balancer {
   readonly #report: (seen: Observation) => void;
   #kind: DaemonName;
   #daemon: Daemon | undefined;
+  #proxy: HostProcess | undefined;
 
   constructor(host: Host, plan: BalancerPlan, report: (seen: Observation) => void) {
     this.host = host;
@@ -51,8 +51,9 @@ export class Balancer {
     await this.host.run("mkdir", ["-p", "/run/haproxy", "/run/lab"]);
     await this.host.run("ln", ["-sf", LBPROXY, "/run/lab/haproxy"]);
     this.host.writeFile(PROXY_CONFIG, haproxyConf(this.host.name, { inventory, user: undefined }));
-    const isSupervised = plan.proxy === "supervised" && this.#kind === "vrrpd";
-    await allSettled([isSupervised ? undefined : this.startProxy(), this.startDaemon()]);
+    // A host that takes an address before anything listens there would answer with refusals.
+    if (!(plan.proxy === "supervised" && this.#kind === "vrrpd")) await this.startProxy();
+    await this.startDaemon();
   }
 
   async startDaemon(): Promise<void> {
@@ -72,11 +73,12 @@ export class Balancer {
     const [command, ...args] =
       proxy === "haproxy" ? ["haproxy"] : [process.execPath, "/run/lab/haproxy"];
     const wrapper = this.host.spawn(command ?? "", [...args, "-W", "-f", PROXY_CONFIG]);
+    this.#proxy = wrapper;
     let said = "";
     this.#follow(wrapper, proxy, (text) => {
       said += `\n${text}`;
     });
-    await until(`the proxy of ${this.host.name} to listen`, 10_000, async () => {
+    await until(`the proxy of ${this.host.name} to listen`, 30_000, async () => {
       if (wrapper.exitCode !== null) throw new Error(`${proxy} ended:${said}`);
       const { stdout } = await this.host.run("ss", ["-Hltn", "sport = :80"]);
       return stdout !== "";
@@ -98,7 +100,14 @@ export class Balancer {
     if (name === "SIGKILL" && pids.length > 1) for (const pid of pids) kill(pid, "SIGSTOP");
     const time = micros(now());
     for (const pid of pids) kill(pid, name);
+    if (name === "SIGKILL" || name === "SIGCONT") this.wake();
     return time;
+  }
+
+  /** A wrapper stops as its program stops, and must go on with it: it would never tell of its end. */
+  wake(): void {
+    this.#daemon?.wake();
+    if (this.#proxy?.pid !== undefined) kill(this.#proxy.pid, "SIGCONT");
   }
 
   /** What its operator sends to the first process of a service. */

@@ -199,6 +199,7 @@ export class NetnsDriver implements Driver {
   async close(): Promise<void> {
     this.#holders.close();
     await this.#lan.close();
+    for (const balancer of this.#balancers.values()) balancer.wake();
   }
 
   balancer(name: string): Balancer {
@@ -231,12 +232,14 @@ export class NetnsDriver implements Driver {
   /** Power is cut. */
   async powerOff(name: string): Promise<Micros> {
     const time = this.now();
+    const balancer = this.#balancers.get(name);
     this.#balancers.delete(name);
     this.#noteHolder(name, false, time);
     if (this.isBalancer(name)) this.#tell({ kind: "state", at: time, host: name, state: STOPPED });
     this.#hidden.delete(name);
     this.#holders.unwatch(name);
     await this.#lan.powerOff(name);
+    balancer?.wake();
     return time;
   }
 

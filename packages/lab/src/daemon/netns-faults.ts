@@ -91,6 +91,7 @@ const freezeHost: Act<"freeze-host"> = async ({ on }, lab) => {
       const time = micros(now());
       lab.show(on, time);
       await host.killAll("CONT");
+      if (lab.isBalancer(on)) lab.balancer(on).wake();
       return time;
     },
   };

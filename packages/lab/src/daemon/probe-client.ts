@@ -20,7 +20,7 @@ interface Plan {
 
 const plan = JSON.parse(process.argv[2] ?? "{}") as Plan;
 /** Later than that for its own turn, and the prober itself was held up. */
-const STALL_MS = 100;
+const STALL_MS = 50;
 /** So many requests may be under way: a server that swallows them all must not take this host's memory. */
 const MOST_UNDER_WAY = 2000;
 

@@ -119,7 +119,7 @@ export class Daemon {
     for (const pid of processes) kill(pid, "SIGSTOP");
     const time = now();
     for (const pid of processes) kill(pid, "SIGKILL");
-    await this.#wake();
+    this.wake();
     await this.waitForEnd(5_000);
     return time;
   }
@@ -131,10 +131,10 @@ export class Daemon {
     return time;
   }
 
-  async thaw(): Promise<number> {
+  thaw(): number {
     const time = now();
     for (const pid of this.processes()) kill(pid, "SIGCONT");
-    await this.#wake();
+    this.wake();
     return time;
   }
 
@@ -162,7 +162,7 @@ export class Daemon {
   }
 
   /** The wrapper stops as its program stops (nsenter does so), and would never tell its end. */
-  async #wake(): Promise<void> {
+  wake(): void {
     if (this.#wrapper.pid !== undefined) kill(this.#wrapper.pid, "SIGCONT");
   }
 
