@@ -20,7 +20,7 @@ export function vrrpTable(view: VrrpView | undefined, now: number): string {
     .map((instance) => instanceRow(instance, isOld ? view.at : now))
     .join("");
   return `<h3>&gt; High availability: VRRP on ${escapeHtml(view.host)}${old}</h3>
-<table class="tbl vrrp"><tr class="titre"><th>Instance</th><th>State</th><th>Since</th><th>Priority</th><th>Addresses</th><th>Peers</th><th>Problems</th></tr>
+<table class="tbl vrrp" style="margin:6px 0"><tr class="titre"><th>Instance</th><th>State</th><th>Since</th><th>Priority</th><th>Addresses</th><th>Peers</th><th>Problems</th></tr>
 ${rows}</table>
 ${transitionsTable(view)}`;
 }
@@ -58,7 +58,7 @@ function transitionsTable({ transitions }: VrrpView): string {
         `<tr class="backend"><td>${new Date(at).toISOString().replace("T", " ").slice(0, 23)}</td><td class=ac>${escapeHtml(instance)}</td><td class=ac>${escapeHtml(from)} &rarr; ${escapeHtml(to)}</td><td class=ac>${escapeHtml(because)}</td></tr>\n`,
     )
     .join("");
-  return `<table class="tbl vrrp"><tr class="titre"><th>Last changes (UTC)</th><th>Instance</th><th>State</th><th>Because</th></tr>
+  return `<table class="tbl vrrp" style="margin:6px 0"><tr class="titre"><th>Last changes (UTC)</th><th>Instance</th><th>State</th><th>Because</th></tr>
 ${rows}</table>
 `;
 }

@@ -1,5 +1,6 @@
 import { type Micros, micros, seconds, toMilliseconds } from "@ha/base";
 import { type Tracker, type TrackerState, trackersInGroup, trackingResult } from "../tracking.ts";
+import { proxyGain } from "./explain-proxy.ts";
 import type { Config, Instance, SyncGroup, Track } from "./model.ts";
 
 /** What follows from a configuration for one instance. Times are milliseconds, as people read them. */
@@ -206,7 +207,13 @@ function trapsOf(instance: Instance, config: Config, known: Known): string[] {
     ...unicastTraps(instance),
     ...delayTraps(instance, config),
     ...peerTraps(instance, known),
+    ...proxyTraps(instance, config),
   ];
+}
+
+function proxyTraps(instance: Instance, config: Config): string[] {
+  const gain = proxyGain(instance, config);
+  return gain === undefined ? [] : [gain];
 }
 
 function masterTraps({ state, priority, preempt }: Instance): string[] {
