@@ -160,21 +160,31 @@ backend notls
 `;
 }
 
-function run(command: string, args: readonly string[], input?: string): Promise<string> {
+/**
+ * Output and exit code of a program. With `input`, its standard input stays open till it leaves by itself, or till
+ * `enough` finds all it wants in the output.
+ */
+function run(
+  command: string,
+  args: readonly string[],
+  input?: string,
+  enough?: (output: string) => boolean,
+): Promise<string> {
   return new Promise((resolve) => {
-    const child = execFile(
-      command,
-      args,
-      { timeout: 8_000, maxBuffer: 64 << 20, encoding: "latin1" },
-      (error, stdout, stderr) =>
-        resolve(
-          `${stdout}${stderr.trim() === "" ? "" : `\n${stderr}`}${error === null ? "" : `\nexit ${error.code}`}`,
-        ),
+    const options = { timeout: 8_000, maxBuffer: 64 << 20, encoding: "latin1" } as const;
+    const child = execFile(command, args, options, (error, stdout, stderr) =>
+      resolve(
+        `${stdout}${stderr.trim() === "" ? "" : `\n${stderr}`}${error === null ? "" : `\nexit ${error.code}`}`,
+      ),
     );
     child.stdin?.on("error", () => {});
-    if (input !== undefined) child.stdin?.write(input);
-    // openssl leaves at the end of its input: it has a moment to hear the answer.
-    setTimeout(() => child.stdin?.end(), input === undefined ? 0 : 300);
+    if (input === undefined) child.stdin?.end();
+    else child.stdin?.write(input);
+    let output = "";
+    child.stdout?.on("data", (chunk: string) => {
+      output += chunk;
+      if (enough?.(output)) child.stdin?.end();
+    });
   });
 }
 
@@ -256,8 +266,9 @@ test("TCP mode carries streams, and the end of each in its direction", { skip },
   const { result } = await alike(async (side) => {
     const text = await run(
       "openssl",
-      ["s_client", "-quiet", "-connect", `127.0.0.1:${portOf(side, "raw")}`],
+      ["s_client", "-quiet", "-no_ign_eof", "-connect", `127.0.0.1:${portOf(side, "raw")}`],
       "GET /size/40000 HTTP/1.1\r\n\r\n",
+      (output) => /x{40000}$/.test(output),
     );
     return text.replace(/^[^H]*?HTTP/s, "HTTP").match(/x+/)?.[0].length;
   });

@@ -54,7 +54,9 @@ void context_release(int id) {
     contexts[id] = NULL;
   }
   pthread_mutex_unlock(&lock);
-  if (context != NULL) SSL_CTX_free(context->ssl);
+  if (context == NULL) return;
+  sessions_forget(id);
+  SSL_CTX_free(context->ssl);
 }
 
 /* A number that no other context has or had: who still says an old one must not meet a new context. */

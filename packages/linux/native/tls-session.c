@@ -1,6 +1,7 @@
 /* Sessions: one TLS connection's state between ranges of a slab. What comes is read where it lies; what goes out is
  * written to the range that a call gives, and kept here while there is none. */
 #include "tls.h"
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -223,19 +224,25 @@ int session_verify(int fine, X509_STORE_CTX *store) {
   return has_bit(context->ignore_certificate, error);
 }
 
-/* ---- sessions with servers that may be resumed, of one thread ---- */
+/* ---- sessions with servers that may be resumed ----
+ *
+ * By any thread: kept as bytes, since two threads may not share one of OpenSSL's. */
 
 struct resumable {
   struct resumable *next;
-  SSL_SESSION *session;
-  int context;
+  uint8_t *data;
+  int size, context;
   char sni[];
 };
 
 #define RESUMABLE_MOST 1024
+#define SESSION_MOST 65536
 
-static struct resumable **resumable_of(struct thread *thread, int context, const char *sni) {
-  struct resumable **at = &thread->resumable;
+static pthread_mutex_t resumable_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct resumable *resumable;
+
+static struct resumable **resumable_of(int context, const char *sni) {
+  struct resumable **at = &resumable;
   while (*at != NULL && ((*at)->context != context || strcmp((*at)->sni, sni) != 0)) at = &(*at)->next;
   return at;
 }
@@ -243,30 +250,68 @@ static struct resumable **resumable_of(struct thread *thread, int context, const
 static void forget(struct resumable **at) {
   struct resumable *gone = *at;
   *at = gone->next;
-  SSL_SESSION_free(gone->session);
+  explicit_bzero(gone->data, (size_t)gone->size);
+  free(gone->data);
   free(gone);
 }
 
-/* The last used stand first; beyond the limit the last goes. */
+/* The newest stand first; beyond the limit the last goes. */
 int session_keep(SSL *ssl, SSL_SESSION *session) {
   struct session *owner = session_of(ssl);
-  if (owner == NULL || owner->thread == NULL || !owner->stores) return 0;
-  struct thread *thread = owner->thread;
-  int context = context_of(ssl)->id;
-  struct resumable **old = resumable_of(thread, context, owner->sni);
+  if (owner == NULL || !owner->stores) return 0;
+  int size = i2d_SSL_SESSION(session, NULL);
+  if (size <= 0 || size > SESSION_MOST) return 0;
+  size_t name = strlen(owner->sni) + 1;
+  struct resumable *fresh = malloc(sizeof *fresh + name);
+  uint8_t *data = fresh == NULL ? NULL : malloc((size_t)size);
+  if (data == NULL) {
+    free(fresh);
+    return 0;
+  }
+  unsigned char *end = data;
+  fresh->size = i2d_SSL_SESSION(session, &end);
+  fresh->data = data;
+  fresh->context = context_of(ssl)->id;
+  memcpy(fresh->sni, owner->sni, name);
+  pthread_mutex_lock(&resumable_lock);
+  struct resumable **old = resumable_of(fresh->context, fresh->sni);
   if (*old != NULL) forget(old);
-  size_t size = strlen(owner->sni) + 1;
-  struct resumable *fresh = malloc(sizeof *fresh + size);
-  if (fresh == NULL) return 0;
-  fresh->session = session;
-  fresh->context = context;
-  memcpy(fresh->sni, owner->sni, size);
-  fresh->next = thread->resumable;
-  thread->resumable = fresh;
-  struct resumable **at = &thread->resumable;
+  fresh->next = resumable;
+  resumable = fresh;
+  struct resumable **at = &resumable;
   for (int i = 0; *at != NULL && i < RESUMABLE_MOST; i++) at = &(*at)->next;
   if (*at != NULL) forget(at);
-  return 1;
+  pthread_mutex_unlock(&resumable_lock);
+  return 0;
+}
+
+static void resume(SSL *ssl, int context, const char *sni) {
+  uint8_t *data = NULL;
+  long size = 0;
+  pthread_mutex_lock(&resumable_lock);
+  struct resumable *known = *resumable_of(context, sni);
+  if (known != NULL && (data = malloc((size_t)known->size)) != NULL) {
+    memcpy(data, known->data, (size_t)known->size);
+    size = known->size;
+  }
+  pthread_mutex_unlock(&resumable_lock);
+  if (data == NULL) return;
+  const unsigned char *in = data;
+  SSL_SESSION *session = d2i_SSL_SESSION(NULL, &in, size);
+  if (session != NULL && SSL_SESSION_is_resumable(session)) SSL_set_session(ssl, session);
+  if (session != NULL) SSL_SESSION_free(session);
+  explicit_bzero(data, (size_t)size);
+  free(data);
+}
+
+/* Of a context that is gone: its number comes never again. */
+void sessions_forget(int context) {
+  pthread_mutex_lock(&resumable_lock);
+  for (struct resumable **at = &resumable; *at != NULL;) {
+    if ((*at)->context == context) forget(at);
+    else at = &(*at)->next;
+  }
+  pthread_mutex_unlock(&resumable_lock);
 }
 
 /* ---- life ---- */
@@ -369,7 +414,6 @@ int session_connect(struct thread *thread, struct engine *engine, int id, const 
   if (session == NULL) return -1;
   SSL *ssl = session->ssl;
   session->client = true;
-  session->thread = thread;
   session->stores = reuse;
   if (sni != NULL && strlen(sni) < sizeof session->sni) {
     strcpy(session->sni, sni);
@@ -381,10 +425,7 @@ int session_connect(struct thread *thread, struct engine *engine, int id, const 
     if (!X509_VERIFY_PARAM_set1_ip_asc(rules, verify_host)) X509_VERIFY_PARAM_set1_host(rules, verify_host, 0);
   }
   if (alpn.size > 0) SSL_set_alpn_protos(ssl, alpn.data, (unsigned)alpn.size);
-  if (reuse) {
-    struct resumable *known = *resumable_of(thread, id, session->sni);
-    if (known != NULL && SSL_SESSION_is_resumable(known->session)) SSL_set_session(ssl, known->session);
-  }
+  if (reuse) resume(ssl, id, session->sni);
   SSL_set_connect_state(ssl);
   ERR_clear_error();
   int number = adopt(thread, session);
@@ -405,7 +446,6 @@ void thread_free(struct thread *thread) {
   for (int i = 0; i < thread->count; i++) {
     if (thread->sessions[i] != NULL) destroy(thread->sessions[i]);
   }
-  while (thread->resumable != NULL) forget(&thread->resumable);
   for (int i = 0; i < thread->engines_count; i++) free(thread->engines[i]);
   free(thread->sessions);
   free(thread->free_numbers);

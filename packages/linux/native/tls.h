@@ -131,7 +131,6 @@ struct session {
   SSL *ssl;
   struct engine *engine;
   struct names *names;
-  struct thread *thread;
   const uint8_t *in;
   size_t in_left;
   uint8_t *out;
@@ -147,14 +146,13 @@ struct session {
   struct hello *hello;
 };
 
-/* What one thread has: its engines and sessions by number, and the sessions it may resume towards servers. */
+/* What one thread has: its engines and sessions by number. */
 struct thread {
   struct engine *engines[MAX_ENGINES];
   int engines_count;
   struct session **sessions;
   int *free_numbers;
   int count, size, free_count;
-  struct resumable *resumable;
 };
 
 bool sessions_start(void);
@@ -167,6 +165,8 @@ int session_seal(struct session *session, int parts, size_t out, size_t out_end)
 int session_drain(struct session *session, size_t out, size_t out_end);
 int session_shutdown(struct session *session);
 void session_free(struct thread *thread, int number);
+/* No session with this context's servers is resumed any more. */
+void sessions_forget(int context);
 void thread_free(struct thread *thread);
 /* Of an SSL; NULL for one that is none of ours. */
 struct session *session_of(const SSL *ssl);

@@ -66,7 +66,7 @@ export interface TlsConnectOptions {
   readonly verifyHost?: string | undefined;
   /** In place of the context's protocols. */
   readonly alpn?: readonly string[] | undefined;
-  /** Resume a session that this thread had with the same context and name. Default true. */
+  /** Resume a session that any thread had with the same context and name. Default true. */
   readonly reuse?: boolean;
 }
 
