@@ -11,7 +11,8 @@ export function proxyGain(instance: Instance, config: Config): string | undefine
     [...instance[kind], ...(group?.[kind] ?? [])].map(({ name }) => name);
   if (instance.track_proxy.length + (group?.track_proxy.length ?? 0) > 0) return undefined;
   const script = config.scripts.find(
-    ({ name, command }) => tracked("track_script").includes(name) && PROCESS_CHECK.test(command.text),
+    ({ name, command }) =>
+      tracked("track_script").includes(name) && PROCESS_CHECK.test(command.text),
   );
   const process = config.track_processes.find(
     (candidate) =>
