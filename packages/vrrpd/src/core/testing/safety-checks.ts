@@ -182,6 +182,8 @@ export class SafetyChecks {
         const seats = part.flatMap((host) => host.seats[i] ?? []);
         const masters = seats.filter(speaks);
         this.#count(1);
+        // Without the witness nobody takes over.
+        if (masters.length === 0 && !part.every((host) => this.#lan.reachesGateway(host))) continue;
         if (masters.length !== 1) {
           this.#violated(
             1,
@@ -197,7 +199,8 @@ export class SafetyChecks {
         // Of equals, the one that was master first stays: backups follow an equal master.
         const best = Math.max(...seats.map(priorityOf));
         const [master] = masters;
-        if (free && master !== undefined && priorityOf(master) !== best) {
+        const all = part.every((host) => this.#lan.reachesGateway(host));
+        if (free && all && master !== undefined && priorityOf(master) !== best) {
           this.#violated(1, "the master is not the best");
         }
       }
@@ -214,7 +217,8 @@ export class SafetyChecks {
   #watchHolders(): void {
     const { hosts, clock } = this.#lan;
     const hosted = hosts.some((host) => host.seats.some(({ holds }) => holds));
-    if (hosted || this.#parts().length !== 1) {
+    const cutOff = hosts.some((host) => !this.#lan.reachesGateway(host));
+    if (hosted || cutOff || this.#parts().length !== 1) {
       this.#holderlessSince = undefined;
       return;
     }

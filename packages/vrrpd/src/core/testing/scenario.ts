@@ -46,7 +46,12 @@ export function runScenario({
     lan.clock.after(micros(random.between(0, 3_000_000)), () => start(lan, host));
 
   let faults = 0;
-  const end = duration - seconds(120);
+  // Ten milliseconds make a hundred times the adverts: an hour of them would cost as much as all the rest.
+  const fast = lan.hosts.some(({ seats }) =>
+    seats.some(({ settings }) => settings.interval < milliseconds(50)),
+  );
+  const length = fast ? micros(duration / 12) : duration;
+  const end = length - seconds(120);
   const next = () => {
     const pause = seconds(random.next() < 0.3 ? random.between(1, 8) : random.between(15, 120));
     lan.clock.after(pause, () => {
@@ -57,7 +62,7 @@ export function runScenario({
     });
   };
   next();
-  lan.run(duration);
+  lan.run(length);
   shutDown(lan);
   const { violations, traceHash, packets, trace, checks } = lan;
   return { seed, violations, traceHash, faults, packets, judged: checks.judged, trace };
@@ -87,7 +92,20 @@ function addHosts(lan: SimLan, machine: typeof step | undefined): void {
   const interval =
     version === 2
       ? seconds(1)
-      : milliseconds(pick(random, [1000, 1000, 1000, 1000, 2000, 2000, 500, 100]));
+      : milliseconds(
+          pick(random, [
+            1000,
+            1000,
+            1000,
+            1000,
+            2000,
+            2000,
+            500,
+            100,
+            random.next() < 0.2 ? 10 : 1000,
+          ]),
+        );
+  const unicast = random.next() < 0.25;
   const hmac = random.next() < 0.1;
   const ah = version === 2 && !hmac && random.next() < 0.1;
   const nopreempt = random.next() < 0.25;
@@ -95,9 +113,17 @@ function addHosts(lan: SimLan, machine: typeof step | undefined): void {
     !nopreempt && random.next() < 0.15 ? seconds(random.between(1, 10)) : micros(0);
   const onlyOurs = hmac || random.next() < 0.5;
   const ties = random.next() < 0.2;
+  // Where the gateway is: it answers for whoever hears the host that is plugged in beside it.
+  lan.gateway = onlyOurs && !group && random.next() < 0.15 ? 0 : undefined;
+  const expiredBackup = nopreempt && onlyOurs && random.next() < 0.3 ? 3 : undefined;
+  const source = (network: number, index: number) =>
+    ip(family === 4 ? `192.0.${2 + network}.${index + 1}` : `fe80::${network}:${index + 1}`);
   for (let index = 0; index < count; index++) {
     const kind = onlyOurs || random.next() < 0.6 ? "ours" : "keepalived";
-    const priority = ties ? 100 : random.next() < 0.05 ? 255 : random.between(1, 254);
+    // At 10 ms a high priority has less skew than its words are under way.
+    const highest = interval < milliseconds(50) ? 180 : 254;
+    const owner = highest === 254 && random.next() < 0.05;
+    const priority = ties ? 100 : owner ? 255 : random.between(1, highest);
     const settings: Router = {
       name: "VI_1",
       vrid: 51,
@@ -109,7 +135,7 @@ function addHosts(lan: SimLan, machine: typeof step | undefined): void {
       preemptDelay: priority === 255 ? micros(0) : preemptDelay,
       startupDelay: random.next() < 0.1 ? seconds(random.between(1, 5)) : micros(0),
       downTimerAdverts: 3,
-      timerExpiredBackup: undefined,
+      timerExpiredBackup: expiredBackup,
       lowerPriorityNoAdvert: kind === "ours" && onlyOurs && random.next() < 0.1,
       higherPrioritySendAdvert: random.next() < 0.1,
       ownerIgnoreAdverts: false,
@@ -136,18 +162,33 @@ function addHosts(lan: SimLan, machine: typeof step | undefined): void {
       conduct:
         kind === "keepalived"
           ? { ...KEEPALIVED_CONDUCT, ignoreReflected: true, acceptDifferingAddresses: true }
-          : OUR_CONDUCT,
+          : { ...OUR_CONDUCT, witness: lan.gateway !== undefined },
     };
-    const source = (network: number) =>
-      ip(family === 4 ? `192.0.${2 + network}.${index + 1}` : `fe80::${network}:${index + 1}`);
+    const destination = (network: number): Router["destination"] =>
+      unicast
+        ? {
+            type: "unicast",
+            peers: Array.from({ length: count }, (_, peer) => peer)
+              .filter((peer) => peer !== index)
+              .map((peer) => ({ address: source(network, peer), minTtl: 255 })),
+            checkSource: true,
+            ttl: 255,
+            oldChecksum: "never",
+          }
+        : settings.destination;
     const networks = group ? [0, 1] : [0];
     lan.add({
       index,
       kind,
       guard: kind === "ours" && random.next() < 0.8,
       routers: networks.map((network) => ({
-        settings: { ...settings, name: `VI_${network}`, vrid: 51 + network },
-        source: source(network),
+        settings: {
+          ...settings,
+          name: `VI_${network}`,
+          vrid: 51 + network,
+          destination: destination(network),
+        },
+        source: source(network, index),
       })),
       ...(machine === undefined || kind !== "ours" ? {} : { machine }),
     });
@@ -176,11 +217,14 @@ const FAULTS: readonly FaultOf[] = [
   oneWayCut,
   storm,
   reload,
+  reloadTiming,
+  reloadPriority,
   switchover,
   badPackets,
   badPackets,
   replayFarewell,
   removeAddress,
+  addressConflict,
   clockJump,
 ];
 
@@ -324,6 +368,58 @@ function reload(lan: SimLan): void {
   });
 }
 
+/** Another advertisement interval, first on one host and then on the others, and back again. */
+function reloadTiming(lan: SimLan): void {
+  const { random } = lan;
+  const [first] = lan.hosts;
+  const interval = first?.seats[0]?.settings.interval;
+  if (
+    interval === undefined ||
+    interval < milliseconds(50) ||
+    first?.seats[0]?.settings.version === 2
+  )
+    return;
+  const factor = pick(random, [2, 3]);
+  const all = (to: Micros, after: number) =>
+    lan.hosts.forEach((host, i) => {
+      lan.clock.after(milliseconds(after + i * random.between(10, 500)), () => {
+        // What was timed by the old one is timed anew.
+        lan.disturb("reload of the interval");
+        for (const other of lan.hosts) lan.checks.hostDisturbed(other);
+        host.reload({ interval: to });
+      });
+    });
+  all(micros(interval * factor), 0);
+  all(interval, random.between(20_000, 60_000));
+}
+
+/** Another priority for one host, and back again. */
+function reloadPriority(lan: SimLan): void {
+  const { random } = lan;
+  const host = pick(random, lan.hosts);
+  const before = host.seats[0]?.settings.priority ?? 100;
+  if (before === 255) return;
+  touch(lan, host, "reload of the priority");
+  host.reload({ priority: random.between(1, 180) });
+  lan.clock.after(seconds(random.between(5, 40)), () => {
+    touch(lan, host, "reload of the priority back");
+    host.reload({ priority: before });
+  });
+}
+
+/** Somebody else answers for an address of the master: it is told of, and nothing follows. */
+function addressConflict(lan: SimLan): void {
+  const mac = Uint8Array.of(2, 0, 0, 0, 0, 99);
+  for (const host of lan.hosts) {
+    if (!host.running) continue;
+    for (const { router, settings } of host.seats) {
+      const [address] = settings.addresses;
+      if (router?.state.name !== "master" || address === undefined) continue;
+      router.handle({ type: "address-conflict", address, mac });
+    }
+  }
+}
+
 function switchover(lan: SimLan): void {
   const host = lan.hosts.find(({ options, seats }) => {
     return options.kind === "ours" && seats.every(({ router }) => router?.state.name === "master");
@@ -391,7 +487,7 @@ function badPacket(
   const from = sender.seats[index]?.source;
   if (settings === undefined || seat === undefined || from === undefined || sender === target)
     return undefined;
-  const good = genuine(settings, { priority: random.between(0, 255), from });
+  const good = genuine(settings, { priority: random.between(0, 255), from, to: seat.source });
   const kind = random.between(0, 5);
   switch (kind) {
     case 0: {
@@ -410,13 +506,16 @@ function badPacket(
         bytes: Uint8Array.from({ length: random.between(0, 60) }, () => random.between(0, 255)),
       };
     case 4:
-      return genuine({ ...settings, vrid: settings.vrid + 10 }, { priority: 255, from });
+      return genuine(
+        { ...settings, vrid: settings.vrid + 10 },
+        { priority: 255, from, to: seat.source },
+      );
     default:
       if (settings.version === 3 || settings.authentication.type !== "pass")
         return { ...good, ttl: 1 };
       return genuine(
         { ...settings, authentication: { type: "pass", password: new Uint8Array([9]) } },
-        { priority: 255, from },
+        { priority: 255, from, to: seat.source },
       );
   }
 }
@@ -438,16 +537,26 @@ function replayFarewell(lan: SimLan): void {
     lan.disturb("replay");
     lan.checks.hostDisturbed(host);
   }
-  const packet = genuine(seat.settings, { priority: PRIORITY_LEAVING, from: seat.source });
-  for (const to of lan.hosts) lan.inject(to, 0, packet);
+  for (const to of lan.hosts) {
+    const end = to.seats[0]?.source ?? seat.source;
+    lan.inject(
+      to,
+      0,
+      genuine(seat.settings, { priority: PRIORITY_LEAVING, from: seat.source, to: end }),
+    );
+  }
 }
 
 function genuine(
   settings: Router,
-  { priority, from }: { priority: number; from: IncomingPacket["from"] },
+  {
+    priority,
+    from,
+    to: end,
+  }: { priority: number; from: IncomingPacket["from"]; to: IncomingPacket["from"] },
 ): IncomingPacket {
   const { destination, authentication } = settings;
-  const to = destination.type === "multicast" ? destination.group : from;
+  const to = destination.type === "multicast" ? destination.group : end;
   const authData = new Uint8Array(settings.version === 2 ? 8 : 0);
   if (settings.version === 2 && authentication.type === "pass")
     authData.set(authentication.password);

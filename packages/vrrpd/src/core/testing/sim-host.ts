@@ -391,6 +391,15 @@ export class SimHost {
         this.#drain();
         then();
       },
+      witness: (answer) => {
+        // There and back by the switch; who is not reached waits for the answer in vain.
+        const reachable = seat.linkUp && this.#lan.reachesGateway(this);
+        const { router } = seat;
+        this.#clock.after(reachable ? milliseconds(1) : milliseconds(100), () => {
+          // A process that has ended meanwhile hears nothing.
+          if (seat.router === router) answer(reachable);
+        });
+      },
       digests: SIM_DIGESTS,
       report: (report: Report) => this.#lan.reported(this, seat, report),
     };

@@ -1,4 +1,4 @@
-import { type Micros, micros, type Random, seededRandom } from "@ha/base";
+import { isMulticast, type Micros, micros, type Random, sameAddress, seededRandom } from "@ha/base";
 import { SimClock } from "@ha/base/testing";
 import { priorityOf } from "../admission.ts";
 import type { IncomingPacket, OutgoingPacket } from "../ports.ts";
@@ -39,6 +39,8 @@ export class SimLan {
   readonly violations: string[] = [];
   readonly checks: SafetyChecks;
   readonly trace: string[] | undefined;
+  /** The host beside which the witness is plugged in; undefined: there is none. */
+  gateway: number | undefined;
   readonly #seed: number;
   /** `cut[from][to]`: packets do not get through. */
   readonly #cut: boolean[][] = [];
@@ -102,6 +104,13 @@ export class SimLan {
   /** Both links are up and nothing is cut from the one to the other. */
   hears(from: SimHost, to: SimHost): boolean {
     return this.#cut[from.index]?.[to.index] === false;
+  }
+
+  /** Whether the witness answers a host. */
+  reachesGateway(host: SimHost): boolean {
+    if (this.gateway === undefined || host.index === this.gateway) return true;
+    const beside = this.hosts[this.gateway];
+    return beside === undefined || (this.hears(host, beside) && this.hears(beside, host));
   }
 
   /** Something was done to hosts or network: properties of a stable network are judged anew from here. */
@@ -182,7 +191,9 @@ export class SimLan {
   #deliver(from: SimHost, to: SimHost, index: number, packet: OutgoingPacket): void {
     if (to === from || this.#cut[from.index]?.[to.index] === true) return;
     const seat = to.seats[index];
-    if (seat !== undefined) to.receive(seat, packet);
+    if (seat === undefined) return;
+    if (!isMulticast(packet.to) && !sameAddress(packet.to, seat.source)) return;
+    to.receive(seat, packet);
   }
 
   #mix(value: number): void {
