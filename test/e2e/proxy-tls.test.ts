@@ -1,12 +1,14 @@
 import { strict as assert } from "node:assert";
-import { execFile, execFileSync } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createServer, type Server } from "node:tls";
+import { fileURLToPath } from "node:url";
 import {
+  freePort,
   lacksHaproxy,
   type Origin,
   type RunningProxy,
@@ -17,6 +19,7 @@ import {
 // Goal: clients and servers with TLS see the same of HAProxy and of us, and so do the logs. Method: the same commands of
 // curl and openssl s_client through both, and through us on both executors.
 const skip = lacksHaproxy();
+const LBPROXY = fileURLToPath(new URL("../../../packages/proxy/bin/lbproxy.js", import.meta.url));
 const SIDES = ["haproxy", "io_uring", "epoll"] as const;
 type Side = (typeof SIDES)[number];
 
@@ -386,6 +389,59 @@ test("servers are spoken to in TLS: name, certificate and trust as configured, e
   assert.deepEqual(result.codes, ["200", "200", "200", "503", "503", "503", "200", "200"]);
   assert.deepEqual(result.asked, ["- - full", "localhost someone full", "- - full"]);
   assert.match(logs[3] ?? "", / towards wrongname\/s1 TIMES 503 BYTES - - SC-- /);
+});
+
+test("clients resume by ticket at the process that took over with -x", {
+  timeout: 20_000,
+}, async () => {
+  const port = await freePort();
+  const [socket, config, session] = [file("handover.sock"), file("handover.cfg"), file("handover")];
+  if (skip !== false) makeCertificates();
+  writeFileSync(
+    config,
+    `
+global
+  stats socket ${socket} level admin expose-fd listeners
+defaults
+  mode http
+  timeout client 5s
+frontend www
+  bind 127.0.0.1:${port} ssl crt ${file("server.pem")}
+  http-request return status 200 content-type text/plain lf-string "%[ssl_fc_is_resumed] of %pid"
+`,
+  );
+  const start = async (...words: string[]) => {
+    const child = spawn(process.execPath, [LBPROXY, "-db", "-f", config, ...words], {
+      stdio: "ignore",
+    });
+    for (let tries = 0; (await ask("-no_ticket")).indexOf(` of ${child.pid}`) < 0; tries++) {
+      assert.ok(tries < 100 && child.exitCode === null, "it serves");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return child;
+  };
+  const ask = (...how: string[]) =>
+    run(
+      "openssl",
+      ["s_client", "-quiet", "-connect", `127.0.0.1:${port}`, ...how],
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    );
+  const children: ChildProcess[] = [];
+  try {
+    const first = await start();
+    children.push(first);
+    assert.match(await ask("-sess_out", session), /0 of /);
+    const second = await start("-x", socket, "-sf", String(first.pid));
+    children.push(second);
+    // The one before may still take some.
+    let answer = await ask("-sess_in", session);
+    for (let tries = 0; tries < 20 && !answer.includes(` of ${second.pid}`); tries++) {
+      answer = await ask("-sess_in", session);
+    }
+    assert.match(answer, new RegExp(`1 of ${second.pid}`));
+  } finally {
+    for (const child of children) child.kill("SIGKILL");
+  }
 });
 
 /** Sends it in clear; undefined sends nothing and waits. Gives the first byte that came back. */
