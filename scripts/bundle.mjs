@@ -1,5 +1,5 @@
-// Joins the modules of each daemon into a few files: a start of vrrpd then reads a tenth of the files, which counts when
-// its guard starts it again within two adverts. What `tsc` writes stays beside it, for tests and for debugging.
+// Joins the modules of each daemon into a few files: a start then reads a tenth of the files. That counts when vrrpd is
+// started again by its guard within two adverts, and for `lbproxy -c`. What `tsc` writes stays beside it, for tests and for debugging.
 //
 // usage: node scripts/bundle.mjs [--help]
 import { rm } from "node:fs/promises";
@@ -17,6 +17,7 @@ const packages = join(dirname(fileURLToPath(import.meta.url)), "../packages");
 /** Every program: what starts it, threads it starts by file name included. */
 const PROGRAMS = {
   vrrpd: ["daemon/main.js", "daemon/config-worker.js"],
+  proxy: ["daemon/main.js", "daemon/thread.js"],
 };
 
 for (const [name, entries] of Object.entries(PROGRAMS)) {
