@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { VrrpView } from "@ha/base/pair-line";
 import { vrrpTable } from "./vrrp-table.ts";
 
-const at = 1_700_000_000_000;
+const at = 1_700_000_000_007; // 2023-11-14 22:13:20.007 UTC
 const view: VrrpView = {
   host: "lb1",
   at,
@@ -34,6 +34,7 @@ test("state, peer and last change stand there", () => {
     "90s",
     "a backup is silent",
     "10.0.0.2 left",
+    "2023-11-14 22:13:20.007",
   ]) {
     assert.ok(html.includes(text), text);
   }

@@ -1,4 +1,5 @@
 import type { VrrpInstanceView, VrrpView } from "@ha/base/pair-line";
+import { momentOf, twoDigits } from "../log/log-date.ts";
 import { escapeHtml } from "./page-row.ts";
 
 /** Milliseconds after which what the VRRP daemon has told is called old: it tells every second. */
@@ -55,7 +56,7 @@ function transitionsTable({ transitions }: VrrpView): string {
   const rows = transitions
     .map(
       ({ at, instance, from, to, because }) =>
-        `<tr class="backend"><td>${new Date(at).toISOString().replace("T", " ").slice(0, 23)}</td><td class=ac>${escapeHtml(instance)}</td><td class=ac>${escapeHtml(from)} &rarr; ${escapeHtml(to)}</td><td class=ac>${escapeHtml(because)}</td></tr>\n`,
+        `<tr class="backend"><td>${momentText(at)}</td><td class=ac>${escapeHtml(instance)}</td><td class=ac>${escapeHtml(from)} &rarr; ${escapeHtml(to)}</td><td class=ac>${escapeHtml(because)}</td></tr>\n`,
     )
     .join("");
   return `<table class="tbl vrrp" style="margin:6px 0"><tr class="titre"><th>Last changes (UTC)</th><th>Instance</th><th>State</th><th>Because</th></tr>
@@ -71,4 +72,12 @@ function ageText(milliseconds: number): string {
   return hours < 48
     ? `${hours}h${Math.floor((seconds % 3_600) / 60)}m`
     : `${Math.floor(hours / 24)}d${hours % 24}h`;
+}
+
+/** `2026-11-25 03:12:07.412` */
+function momentText(milliseconds: number): string {
+  const at = momentOf(milliseconds / 1000);
+  const day = `${at.year}-${twoDigits(at.month + 1)}-${twoDigits(at.day)}`;
+  const fraction = String(milliseconds % 1000).padStart(3, "0");
+  return `${day} ${twoDigits(at.hour)}:${twoDigits(at.minute)}:${twoDigits(at.second)}.${fraction}`;
 }
