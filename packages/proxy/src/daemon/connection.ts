@@ -357,6 +357,11 @@ export class Connection implements RingOwner {
     tls?.clear();
   }
 
+  /** Whatever closes it from now on is a reset, past what is closed with its last send. */
+  makeAbortive(): void {
+    if (this.fd >= 0 && !this.#closeLinked) setAbortive(this.fd);
+  }
+
   complete(op: number, result: number, buffer: number, more: boolean): void {
     if (op === OP_RECEIVE || op === OP_RECEIVE_LARGE) this.#received(result, buffer, more);
     else if (op === OP_SEND) this.#sent(result);

@@ -2,6 +2,7 @@ import { NO_BUFFER, type Ring, type Slab } from "@ha/linux/ring";
 import type { Statistics } from "../core/statistics.ts";
 import { type BufferPool, type Session, Transaction } from "../core/transaction.ts";
 import type { TrafficObserver } from "./check/traffic-observer.ts";
+import { ClientList } from "./client-list.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionShared } from "./connection-shared.ts";
 import type { ServerWaiter } from "./dispatcher.ts";
@@ -36,7 +37,7 @@ export class DataPlane {
   /** Sessions of this thread now. */
   sessions = 0;
   /** Every client connection, so that a drain or a shutdown can find them. */
-  readonly clients = new Set<ClientEnd>();
+  readonly clients = new ClientList();
   #sessionIds = 0;
   readonly #transactions: Transaction[] = [];
   #transactionCount = 0;
@@ -196,6 +197,8 @@ export interface SessionHost {
 export interface ClientEnd {
   readonly connection: Connection;
   readonly session: Session;
+  /** Where it is in the list of them: the list's. */
+  place: number;
   /** What is under way; undefined between requests. */
   readonly transaction: Transaction | undefined;
   /** The process stops: end when the request under way is answered, at once when there is none (or later, see `idle-close-on-response`). */

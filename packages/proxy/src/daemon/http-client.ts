@@ -61,6 +61,7 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
   readonly plane: DataPlane;
   readonly connection: Connection;
   readonly session: Session;
+  place = -1;
   ownServer: Connection | undefined = undefined;
   keepsAlive = false;
   readonly #frontend: ProxyRuntime;

@@ -42,6 +42,7 @@ export class TcpSession implements ConnectionOwner, LeaseOwner, TimerOwner, Clie
   readonly #frontend: ProxyRuntime;
   readonly #host: SessionHost;
   readonly session: Session;
+  place = -1;
   readonly #timer: number;
   readonly #progress: RuleProgress = { next: 0 };
   #backend: ProxyRuntime;

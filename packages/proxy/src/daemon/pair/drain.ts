@@ -1,5 +1,5 @@
 import { formatAddress } from "@ha/base";
-import { readSocketAddress, setAbortive, socketName, socketNameRoom } from "@ha/linux/ring";
+import { readSocketAddress, socketName, socketNameRoom } from "@ha/linux/ring";
 import { createEndpoint, type Endpoint } from "../../core/transaction.ts";
 import type { ClientEnd, DataPlane } from "../data-plane.ts";
 
@@ -93,7 +93,7 @@ export class ThreadDrain {
     for (const client of [...this.#plane.clients]) {
       if (!this.#isTo(client)) continue;
       count++;
-      setAbortive(client.connection.fd);
+      client.connection.makeAbortive();
       client.kill();
     }
     return count;
