@@ -18,8 +18,10 @@ export interface FileStage {
   readonly does: string;
   /** The built files, relative to the repository's root. */
   readonly files: readonly string[];
-  /** How many files run side by side. Those that measure time run alone. */
+  /** How many files run side by side. */
   readonly atOnce: number;
+  /** Parts of the names of files that run when no other does: they measure speed, or use the whole machine. */
+  readonly alone: readonly string[];
   readonly fileLimitSeconds: number;
   /** A file that fails runs once more: for what holds real processes to real time, where a host that stalls is no fault. */
   readonly secondTry: boolean;
@@ -30,9 +32,10 @@ const FOLDERS: Readonly<Record<string, { does: string; atOnce: number; limit: nu
   config: { does: "configuration texts against what the originals say", atOnce: 2, limit: 240 },
   simulation: { does: "many routers on virtual time, from seeds", atOnce: 2, limit: 300 },
   vectors: { does: "packets captured from the real programs", atOnce: 2, limit: 120 },
-  interop: { does: "beside the real keepalived and haproxy", atOnce: 1, limit: 240 },
-  e2e: { does: "the built programs in network namespaces", atOnce: 1, limit: 240 },
+  interop: { does: "beside the real keepalived and haproxy", atOnce: 2, limit: 240 },
+  e2e: { does: "the built programs in network namespaces", atOnce: 2, limit: 300 },
 };
+const ALONE = ["proxy-speed", "proxy-slow-clients", "drills", "soak", "faults.test"];
 /** Not run here: they have no end of their own, or are no tests. */
 const LEFT_OUT = new Set(["support", "corpus", "fuzz"]);
 
@@ -74,6 +77,7 @@ export function listStages(root: string): readonly Stage[] {
       does: `unit and property tests of packages/${name}`,
       files: builtTests(root, join("packages", name, "src"), join("packages", name, "dist")),
       atOnce: 2,
+      alone: ALONE,
       fileLimitSeconds: 180,
       secondTry: name !== "base",
     })),
@@ -82,6 +86,7 @@ export function listStages(root: string): readonly Stage[] {
       does: "tests of scripts/",
       files: builtTests(root, "scripts", "dist/scripts"),
       atOnce: 2,
+      alone: ALONE,
       fileLimitSeconds: 60,
       secondTry: false,
     },
@@ -95,6 +100,7 @@ export function listStages(root: string): readonly Stage[] {
       does: FOLDERS[name]?.does ?? `tests of test/${name}`,
       files: builtTests(root, join("test", name), join("dist/test", name)),
       atOnce: FOLDERS[name]?.atOnce ?? 1,
+      alone: ALONE,
       fileLimitSeconds: FOLDERS[name]?.limit ?? 300,
       secondTry: name === "interop" || name === "e2e",
     })),

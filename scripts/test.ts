@@ -19,10 +19,10 @@ Exit status 0 when something ran and nothing failed, else 1.
   FILE-PART      of the test files, run those whose path holds one of these
 
 Output of each test file is kept in dist/test-output. A file that holds real processes to real
-time gets a second try when it fails, since a machine may stand still; what needed it is named.`;
+time gets a second try, alone, when it fails, since a machine may stand still; what needed it is named.`;
 
-/** CI ends a run after 20 minutes; what has not begun by now is reported as failed, by name. */
-const TOTAL_LIMIT_SECONDS = 19 * 60;
+/** A run takes some 15 minutes on two cores. What has not begun by now is reported as failed, by name. */
+const TOTAL_LIMIT_SECONDS = 60 * 60;
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const outputFolder = join(root, "dist", "test-output");
 
@@ -133,20 +133,30 @@ async function runFiles(
   );
   if (waiting.length === 0) return;
   const count = { passed: 0, failed: 0, skipped: 0 };
-  const work = async (): Promise<void> => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const used = (performance.now() - began) / 1000;
-      const limitSeconds = Math.max(1, Math.min(stage.fileLimitSeconds, secondsLeft - used));
-      let report = await runTestFile(file, { folder, limitSeconds });
-      if (stage.secondTry && failures(report).length > 0) {
-        const again = await runTestFile(file, { folder: join(folder, "again"), limitSeconds });
-        if (failures(again).length === 0) totals.shaky.push(...findings(stage, report, "failed"));
-        report = again;
-      }
-      collect(stage, report, totals, count);
+  const limit = (): number => {
+    const used = (performance.now() - began) / 1000;
+    return Math.max(1, Math.min(stage.fileLimitSeconds, secondsLeft - used));
+  };
+  const again: FileReport[] = [];
+  const work = async (files: string[]): Promise<void> => {
+    for (let file = files.shift(); file !== undefined; file = files.shift()) {
+      const report = await runTestFile(file, { folder, limitSeconds: limit() });
+      if (stage.secondTry && failures(report).length > 0) again.push(report);
+      else collect(stage, report, totals, count);
     }
   };
-  await Promise.all(Array.from({ length: stage.atOnce }, work));
+  const isAlone = (file: string): boolean => stage.alone.some((part) => file.includes(part));
+  const together = waiting.filter((file) => !isAlone(file));
+  await Promise.all(Array.from({ length: stage.atOnce }, () => work(together)));
+  await work(waiting.filter(isAlone));
+  for (const first of again) {
+    const report = await runTestFile(first.file, {
+      folder: join(folder, "again"),
+      limitSeconds: limit(),
+    });
+    if (failures(report).length === 0) totals.shaky.push(...findings(stage, first, "failed"));
+    collect(stage, report, totals, count);
+  }
   printStage(stage, count, began);
 }
 
