@@ -309,9 +309,14 @@ export const bindTlsWords: readonly BindWord[] = [
   plain("no-renegotiate", "No renegotiation (the default).", (b) => {
     b.settings.noRenegotiate = true;
   }),
-  plain("renegotiate", "Permits renegotiation.", (b) => {
-    b.settings.noRenegotiate = false;
-  }),
+  plain(
+    "renegotiate",
+    "Permits renegotiation: it is refused always.",
+    (b) => {
+      b.settings.noRenegotiate = false;
+    },
+    "ignored",
+  ),
   valued("ocsp-update", "missing value", "OCSP updates.", () => {}, "ignored"),
   plain("ktls", "Kernel TLS.", () => {}, "tuning"),
   valued("ech", "missing value", "Encrypted ClientHello.", () => {}, "later"),

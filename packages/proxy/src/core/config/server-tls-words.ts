@@ -134,8 +134,11 @@ export const serverTlsWords: readonly ServerWord[] = [
       tls(w, { sni: line.words[index + 1] });
     },
   ),
-  plain("sni-auto", "The request's host as name, where sni is absent.", (w) =>
-    tls(w, { sniAuto: true }),
+  plain(
+    "sni-auto",
+    "The request's host as name, where sni is absent: not done.",
+    (w) => tls(w, { sniAuto: true }),
+    "ignored",
   ),
   plain("no-sni-auto", "Undoes sni-auto.", (w) => tls(w, { sniAuto: false })),
   valued(
@@ -205,7 +208,12 @@ export const serverTlsWords: readonly ServerWord[] = [
   plain("tls-tickets", "Session tickets.", (w) => tls(w, { tickets: true })),
   plain("no-tls-tickets", "No session tickets.", (w) => tls(w, { tickets: false })),
   plain("allow-0rtt", "Early data: not sent.", (w) => tls(w, { earlyData: true }), "ignored"),
-  plain("renegotiate", "Permits renegotiation.", (w) => tls(w, { renegotiate: true })),
+  plain(
+    "renegotiate",
+    "Permits renegotiation: never done.",
+    (w) => tls(w, { renegotiate: true }),
+    "ignored",
+  ),
   plain("no-renegotiate", "No renegotiation.", (w) => tls(w, { renegotiate: false })),
   plain("no-verifyhost", "Undoes verifyhost.", (w) => tls(w, { verifyHost: undefined })),
   plain("ktls", "Kernel TLS.", () => {}, "tuning"),

@@ -43,6 +43,14 @@ export const tlsKeyCommands: readonly Command[] = [
     run: ([id], { process: { certificates } }) => showResponses(certificates, id),
   },
   {
+    words: ["show", "ssl", "providers"],
+    usage: "show ssl providers",
+    doc: "show loaded SSL providers",
+    level: "operator",
+    // `ssl-provider` has no effect here: there is the library's own one alone.
+    run: () => "Loaded providers : \n\t- default\n",
+  },
+  {
     words: ["set", "ssl", "ocsp-response"],
     usage: "set ssl ocsp-response <resp|payload>",
     doc: "update a certificate's OCSP Response from a base64-encode DER",
