@@ -1,7 +1,7 @@
 import { type Clock, formatAddress, type IpAddress, micros, milliseconds, seconds } from "@ha/base";
 import type { Config, Instance } from "../core/config/model.ts";
 import type { Report } from "../core/report.ts";
-import { HandoverDoor } from "./handover-door.ts";
+import type { HandoverDoor } from "./handover-door.ts";
 import type { HandoverRequest } from "./handover-message.ts";
 import type { InstanceRuntime } from "./instance-runtime.ts";
 import type { Log } from "./log.ts";
@@ -42,19 +42,23 @@ export class DrainedPreemption {
     if (key === this.#key) return;
     this.#key = key;
     this.#door?.close();
-    this.#door =
-      families.size === 0 || port === 0
-        ? undefined
-        : new HandoverDoor(port, families, {
-            log: this.#options.log,
-            find: (vrid, family) => this.#find(vrid, family)?.config,
-            asked: (instance, request, from) => this.#asked(instance, request, from),
-          });
+    this.#door = undefined;
+    if (families.size === 0 || port === 0) return;
+    // Not loaded where nobody needs it: a start of the daemon is short.
+    void import("./handover-door.ts").then(({ HandoverDoor }) => {
+      if (this.#key !== key) return;
+      this.#door = new HandoverDoor(port, families, {
+        log: this.#options.log,
+        find: (vrid, family) => this.#find(vrid, family)?.config,
+        asked: (instance, request, from) => this.#asked(instance, request, from),
+      });
+    });
   }
 
   close(): void {
     this.#door?.close();
     this.#door = undefined;
+    this.#key = "closed";
   }
 
   /** Called for every advert: it does nothing but when the next down timer would take the address from a proxy. */

@@ -208,15 +208,16 @@ async function watch(client: ControlClient, { request, json }: CtlArguments): Pr
     for (;;) {
       const status = (await client.ask(request)) as StatusReport;
       if (json) {
-        const essence = JSON.stringify(
-          status.instances.map(({ name, state, since, effectivePriority, faults }) => [
+        const essence = JSON.stringify([
+          ...status.instances.map(({ name, state, since, effectivePriority, faults }) => [
             name,
             state,
             since,
             effectivePriority,
             faults,
           ]),
-        );
+          ...status.proxies.map(({ name, why, pid }) => [name, why, pid]),
+        ]);
         if (essence !== before) process.stdout.write(`${JSON.stringify(status)}\n`);
         before = essence;
       } else {

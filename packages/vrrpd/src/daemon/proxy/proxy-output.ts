@@ -45,8 +45,15 @@ export class ProxyOutput {
     }
   }
 
-  close(): void {
+  /** @param remove Nobody writes to it any more. */
+  close(remove: boolean): void {
     this.#reader?.destroy();
+    if (!remove) return;
+    try {
+      unlinkSync(this.#path);
+    } catch {
+      // Somebody else removed it first.
+    }
   }
 
   #read(): void {

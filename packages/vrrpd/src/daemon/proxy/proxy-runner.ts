@@ -200,12 +200,15 @@ export class ProxyRunner {
 
   /** Lets go of it: it lives on, and the next daemon finds it. */
   leave(): void {
+    const { paths } = this.#options;
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
     this.#stopWatching?.();
     this.#line?.close();
     this.#notify?.close();
-    this.#output?.close();
+    const isOver = this.#pid === 0;
+    this.#output?.close(isOver);
+    if (isOver) for (const path of [paths.line, paths.notify]) removeSocket(path);
     // Its own descriptors stay open: clients notice nothing.
     this.#held.close();
   }
