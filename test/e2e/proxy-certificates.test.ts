@@ -153,7 +153,8 @@ backend layer6
 interface Met {
   readonly outcome: string;
   readonly socket?: TLSSocket;
-  readonly ocsp?: number;
+  /** Base64. */
+  readonly ocsp?: string;
 }
 
 function meet(
@@ -168,8 +169,11 @@ function meet(
       servername: "",
       ...options,
     });
-    let ocsp: number | undefined;
-    socket.on("OCSPResponse", (response: Buffer | null) => (ocsp = response?.length ?? 0));
+    let ocsp: string | undefined;
+    socket.on(
+      "OCSPResponse",
+      (response: Buffer | null) => (ocsp = response?.toString("base64") ?? ""),
+    );
     socket.once("secureConnect", () => {
       const { subject } = socket.getPeerCertificate();
       resolve({
@@ -353,7 +357,9 @@ test("a client without the certificate that is demanded, and one whose certifica
   }
 });
 
-test("an OCSP response is stapled, and one that comes at run time", { skip }, async () => {
+test("an OCSP response is stapled, and a newer one from the command socket takes its place", {
+  skip,
+}, async () => {
   const stapled = async () => {
     const met = await meet(portOf("lbproxy", "stapled"), {
       requestOCSP: true,
@@ -362,7 +368,21 @@ test("an OCSP response is stapled, and one that comes at run time", { skip }, as
     met.socket?.destroy();
     return met.ocsp;
   };
-  assert.ok((await stapled()) !== undefined && (await stapled()) !== 0);
+  assert.equal(await stapled(), files.base64("stapled.pem.ocsp"));
+  files.ocsp("a", "fresh.ocsp");
+  const fresh = files.base64("fresh.ocsp");
+  assert.notEqual(fresh, files.base64("stapled.pem.ocsp"));
+  files.ocsp("b", "other.ocsp");
+  for (const line of [
+    "show ssl ocsp-response",
+    `show ssl cert ${files.file("stapled.pem")}`,
+    `set ssl ocsp-response ${files.base64("other.ocsp")}`,
+    `set ssl ocsp-response ${fresh}`,
+  ]) {
+    const [theirs, ours] = await Promise.all(programs.map((program) => command(program, line)));
+    assert.equal(ours, theirs, line);
+  }
+  assert.equal(await stapled(), fresh);
 });
 
 test("the command socket answers about certificates word for word, and what it changes is in force", {

@@ -32,6 +32,10 @@ export class CertificateFolder {
     return readFileSync(this.file(name), "utf8");
   }
 
+  base64(name: string): string {
+    return readFileSync(this.file(name), "base64");
+  }
+
   write(name: string, text: string): string {
     writeFileSync(this.file(name), text);
     return this.file(name);
