@@ -1,11 +1,12 @@
 import { strict as assert } from "node:assert";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { type ConnectionOptions, connect, getCiphers, type TLSSocket } from "node:tls";
 import { CertificateFolder } from "../support/certificates.ts";
-import { ask, LBPROXY, until } from "../support/lbproxy.ts";
+import { ask, childrenOf, LBPROXY, ProxyFolder, until } from "../support/lbproxy.ts";
 import {
+  freePort,
   lacksHaproxy,
   type ProgramName,
   type RunningProxy,
@@ -568,6 +569,47 @@ function commands(): string[] {
     ],
   ];
 }
+
+const unprivileged = skip || (process.getuid?.() === 0 ? false : "only root can give up rights");
+
+test("keys that root alone can read serve workers of another user, and a reload reads them anew", {
+  skip: unprivileged,
+}, async () => {
+  const folder = new ProxyFolder();
+  try {
+    const port = await freePort();
+    const key = folder.file("site.pem");
+    writeFileSync(key, files.read("a.pem"), { mode: 0o600 });
+    mkdirSync(folder.file("jail"));
+    folder.write(`
+global
+  user nobody
+  group nogroup
+  chroot ${folder.file("jail")}
+  nbthread 2
+defaults
+  mode http
+  timeout client 5s
+frontend f
+  bind 127.0.0.1:${port} ssl crt ${key}
+  http-request return status 200
+`);
+    const master = folder.start(["-W", "-db"]);
+    const shown = async () => {
+      const { outcome, socket } = await meet(port);
+      socket?.destroy();
+      return outcome.split(" ")[0];
+    };
+    await until(folder.output(), async () => (await shown()) === "a.test");
+    const [worker = 0] = childrenOf(master.pid);
+    assert.match(readFileSync(`/proc/${worker}/status`, "utf8"), /^Uid:\t65534\t65534/m);
+    writeFileSync(key, files.read("b.pem"), { mode: 0o600 });
+    master.signal("SIGUSR2");
+    await until(folder.output(), async () => (await shown()) === "b.test");
+  } finally {
+    await folder.close();
+  }
+});
 
 test("-c finds what is wrong with certificates, in haproxy's words", { skip }, () => {
   const file = (name: string) => files.file(name);
