@@ -1,17 +1,26 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type DaemonKind, longestOutage, missing, now, sleep } from "@ha/lab/namespaces";
-import { DemoLab, PACE_MS, type Side, VIRTUAL_ADDRESS } from "./demo-lab.ts";
+import { longestOutage, missing, now, sleep } from "@ha/lab/namespaces";
+import {
+  DemoLab,
+  HTTP_PACE_MS,
+  HTTP_TIMEOUT_MS,
+  PACE_MS,
+  type Programs,
+  type Side,
+  VIRTUAL_ADDRESS,
+} from "./demo-lab.ts";
 import { DemoView, stripOf } from "./demo-view.ts";
 
 const USAGE = `usage: ./scripts/demo [options]
 
-Builds two load balancers, a client and a switch from network namespaces, runs the two files of scripts/demo-files on
-them, and shows who is master while things break; for each it prints how long the client had no answer. Needs root.
-Takes under a minute and leaves nothing behind.
+Builds two load balancers, two web servers, a client and a switch from network namespaces, runs the files of
+scripts/demo-files on them, and shows who is master while things break; for each it prints how long the client's pings
+had no answer, and how many of its HTTP requests failed. Needs root. Takes under a minute and leaves nothing behind.
 
   --keepalived  the real keepalived on lb2: ours and it as one pair
-  --reference   the real keepalived on both, to compare with
+  --reference   the real keepalived and haproxy on both
+  --compare     ours, then the real ones, and one table of both
   --help        this text`;
 
 interface Step {
@@ -23,8 +32,8 @@ interface Step {
 
 const STEPS: readonly Step[] = [
   {
-    title: "The proxy on lb1 dies; its check takes 2 off the priority",
-    act: (lab) => lab.stopProxy("lb1"),
+    title: "The proxy on lb1 is killed; its check takes 2 off the priority",
+    act: (lab) => lab.killProxy("lb1"),
     holder: "lb2",
   },
   { title: "The proxy on lb1 is back", act: (lab) => lab.startProxy("lb1"), holder: "lb1" },
@@ -63,64 +72,116 @@ const LOOK_EVERY_MS = 100;
 /** How long the client has to be answered by the right host until a step is over. */
 const CALM_MS = 700;
 
+const OURS: Programs = { daemon: "vrrpd", proxy: "lbproxy" };
+const THE_REAL_ONES: Programs = { daemon: "keepalived", proxy: "haproxy" };
+
 const { values } = parseArgs({
   options: {
     keepalived: { type: "boolean" },
     reference: { type: "boolean" },
+    compare: { type: "boolean" },
     help: { type: "boolean", short: "h" },
   },
 });
 if (values.help) {
   console.log(USAGE);
 } else {
-  process.exitCode = await demo({
-    lb1: values.reference ? "keepalived" : "vrrpd",
-    lb2: values.reference || values.keepalived ? "keepalived" : "vrrpd",
-  });
+  process.exitCode = await demo();
 }
 
-async function demo(kinds: Readonly<Record<Side, DaemonKind>>): Promise<number> {
-  const needed = Object.values(kinds).includes("keepalived")
-    ? ["killall", "keepalived"]
-    : ["killall"];
-  const reason = missing(...needed);
+/** What a step did to the client. */
+interface StepResult {
+  readonly title: string;
+  readonly holder: Side;
+  /** Milliseconds until that host held the address; not positive: it did before. */
+  readonly moved: number;
+  readonly waited: number;
+  readonly heldByTwo: number;
+  readonly failed: number;
+  readonly sent: number;
+}
+
+async function demo(): Promise<number> {
+  const lb1 = values.reference ? THE_REAL_ONES : OURS;
+  const lb2 =
+    values.reference || values.keepalived ? { ...lb1, daemon: "keepalived" as const } : OURS;
+  const isReal = values.reference || values.compare;
+  const needed = [
+    ...(isReal || values.keepalived ? ["keepalived"] : []),
+    ...(isReal ? ["haproxy"] : []),
+  ];
+  const reason = missing("killall", ...needed);
   if (reason !== false) {
     console.error(`the demo cannot run here: ${reason}`);
     return 1;
   }
   const view = new DemoView();
-  const lab = await DemoLab.open(kinds);
+  const began = now();
+  introduce(view, { lb1, lb2 });
+  const results = await performOn({ lb1, lb2 }, view);
+  if (results === undefined) return 1;
+  if (values.compare) {
+    view.line();
+    view.title("The same with keepalived and haproxy on both");
+    view.line();
+    view.header();
+    const reference = await performOn({ lb1: THE_REAL_ONES, lb2: THE_REAL_ONES }, view);
+    if (reference === undefined) return 1;
+    view.line();
+    view.table(compared(results, reference));
+  } else {
+    view.line();
+    view.table(tabled(results));
+  }
+  view.faint(
+    `  (pings every ${PACE_MS} ms, two HTTP clients every ${HTTP_PACE_MS} ms: what is shorter they do not see)`,
+  );
+  view.line();
+  view.line(
+    `${((now() - began) / 1e6).toFixed(0)} s; namespaces, switch and processes are gone with this program`,
+  );
+  return 0;
+}
+
+/** Undefined: it did not go as it should, and the view has shown why. */
+async function performOn(
+  programs: Readonly<Record<Side, Programs>>,
+  view: DemoView,
+): Promise<StepResult[] | undefined> {
+  const lab = await DemoLab.open(programs);
   // The namespaces end with this process in any case; so does the living line.
-  process.once("SIGINT", () => void lab.close().then(() => process.exit(130)));
+  const interrupted = (): void => void lab.close().then(() => process.exit(130));
+  process.once("SIGINT", interrupted);
   try {
-    introduce(view, kinds);
-    return (await perform(view, lab)) ? 0 : 1;
+    return await perform(view, lab);
   } finally {
+    process.removeListener("SIGINT", interrupted);
     await lab.close();
   }
 }
 
-function introduce(view: DemoView, kinds: Readonly<Record<Side, DaemonKind>>): void {
+function introduce(view: DemoView, { lb1, lb2 }: Readonly<Record<Side, Programs>>): void {
+  const named = ({ daemon, proxy }: Programs): string => `${daemon} + ${proxy}`;
   view.title(`One address, ${VIRTUAL_ADDRESS}, and two hosts that share it`);
   view.line();
-  view.line(`        client  172.16.0.9, asks the address every ${PACE_MS} ms`);
-  view.line("          │");
-  view.line("    ──────┴─────┬───────────────────┬─────── switch");
+  view.line("        client  172.16.0.9           web1, web2");
+  view.line("          │                              │");
+  view.line("    ──────┴─────┬───────────────────┬────┴── switch");
   view.line("               lb1                 lb2");
-  view.line(`               ${kinds.lb1.padEnd(20)}${kinds.lb2}`);
+  view.line(`               ${named(lb1).padEnd(20)}${named(lb2)}`);
   view.line("               172.16.0.2          172.16.0.3");
   view.line("               priority 101 + 2    priority 100 + 2   (+ 2 while haproxy runs)");
   view.line();
   view.header();
 }
 
-async function perform(view: DemoView, lab: DemoLab): Promise<boolean> {
+async function perform(view: DemoView, lab: DemoLab): Promise<StepResult[] | undefined> {
   const began = now();
   await Promise.all([lab.startProxy("lb1"), lab.startProxy("lb2")]);
   await Promise.all([lab.startDaemon("lb1"), lab.startDaemon("lb2")]);
   if (!(await watch(view, lab, "lb1", began))) return giveUp(view, lab, "no master came up");
 
-  const rows = [["what happened", "address on", "after", "client waited", "two held it"]];
+  const steps: (Omit<StepResult, "failed" | "sent"> & { since: number; end: number })[] = [];
   for (const [index, { title, act, holder }] of STEPS.entries()) {
     view.line();
     view.title(`${index + 1}. ${title}`);
@@ -132,23 +193,52 @@ async function perform(view: DemoView, lab: DemoLab): Promise<boolean> {
     const moved = ((lab.heldSince(holder, since) ?? since) - since) / 1000;
     const waited = longestOutage(lab.answers(since - 200_000, end));
     view.line(`          ${view.strip(stripOf(lab.answers(since), since, end))}`);
-    view.result(`the client waited ${duration(waited)}`);
-    rows.push([
+    const { failed } = lab.requests(since, end);
+    view.result(`the client waited ${duration(waited)}, and ${failed} of its requests failed`);
+    steps.push({ title, holder, moved, waited, heldByTwo: lab.heldByTwo(since, end), since, end });
+  }
+  // What was asked last may still fail.
+  await sleep(HTTP_TIMEOUT_MS);
+  return steps.map(({ since, end, ...step }) => ({ ...step, ...lab.requests(since, end) }));
+}
+
+function tabled(results: readonly StepResult[]): string[][] {
+  return [
+    ["what happened", "address on", "after", "client waited", "two held it", "failed requests"],
+    ...results.map(({ title, holder, moved, waited, heldByTwo, failed, sent }) => [
       title,
       holder,
       moved <= 0 ? "-" : duration(moved),
       duration(waited),
-      duration(lab.heldByTwo(since, end)),
-    ]);
-  }
-  view.line();
-  view.table(rows);
-  view.faint(`  (the client asks every ${PACE_MS} ms: what is shorter it does not see)`);
-  view.line();
-  view.line(
-    `${((now() - began) / 1e6).toFixed(0)} s; namespaces, switch and processes are gone with this program`,
-  );
-  return true;
+      duration(heldByTwo),
+      `${failed} of ${sent}`,
+    ]),
+  ];
+}
+
+function compared(ours: readonly StepResult[], theirs: readonly StepResult[]): string[][] {
+  return [
+    ["", "", "ours", "", "keepalived +", "haproxy"],
+    [
+      "what happened",
+      "address on",
+      "client waited",
+      "failed requests",
+      "client waited",
+      "failed requests",
+    ],
+    ...ours.map(({ title, holder, waited, failed, sent }, i) => {
+      const their = theirs[i];
+      return [
+        title,
+        holder,
+        duration(waited),
+        `${failed} of ${sent}`,
+        their === undefined ? "" : duration(their.waited),
+        their === undefined ? "" : `${their.failed} of ${their.sent}`,
+      ];
+    }),
+  ];
 }
 
 /** Shows what happens until `side` alone has answered the client for a while. False: it did not come to that. */
@@ -169,10 +259,10 @@ async function watch(view: DemoView, lab: DemoLab, side: Side, since: number): P
   return false;
 }
 
-function giveUp(view: DemoView, lab: DemoLab, why: string): false {
+function giveUp(view: DemoView, lab: DemoLab, why: string): undefined {
   view.line(`\n${why}. The logs, with seconds since each start:`);
   view.line(lab.logs());
-  return false;
+  return undefined;
 }
 
 function duration(ms: number): string {

@@ -3,7 +3,13 @@ export type { Drill, PairPlan, ProbePlan } from "./drill.ts";
 export { defaultPlan, faultsOf, needsOf } from "./drill.ts";
 export type { Applied, Driver, Running } from "./driver.ts";
 export { describeFault, type Fault, type Need, netemWords } from "./fault.ts";
-export { type HistoryEvent, type Observation, STOPPED, stateInLog } from "./history.ts";
+export {
+  type AnswerEvent,
+  type HistoryEvent,
+  type Observation,
+  STOPPED,
+  stateInLog,
+} from "./history.ts";
 export { hostsOfRole, type Inventory, type LabHost } from "./inventory.ts";
 export { durationOf, fixedDuration, type PairTimes } from "./limit.ts";
 export { LAB_HOSTS, loadDrill, loadInventory } from "./load-files.ts";

@@ -1,7 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { type Micros, micros, toMilliseconds } from "@ha/base";
 import {
   type Applied,
@@ -22,11 +21,11 @@ import { Balancer, type BalancerPlan } from "./balancer.ts";
 import { Holders } from "./namespaces/holders.ts";
 import { Lan } from "./namespaces/lan.ts";
 import { isInstalled } from "./namespaces/requirements.ts";
-import { now, sleep, until } from "./namespaces/wall-clock.ts";
+import { now, sleep } from "./namespaces/wall-clock.ts";
 import { applyNetnsFault } from "./netns-faults.ts";
 import { followProbe, PROBE_CLIENT, probeArgument } from "./prober.ts";
+import { startWebServer } from "./start-web-server.ts";
 
-const WEB_SERVER = fileURLToPath(new URL("./web-server.js", import.meta.url));
 const ADDRESS = "10.77.0.100";
 const ADDRESSES = {
   lb1: "10.77.0.11",
@@ -215,18 +214,7 @@ export class NetnsDriver implements Driver {
   async startWeb(name: string): Promise<void> {
     const host = this.#lan.host(name);
     const address = Object.entries(ADDRESSES).find(([one]) => one === name)?.[1] ?? "";
-    const server = host.spawn(process.execPath, [WEB_SERVER, address, "80", name]);
-    let said = "";
-    server.stdout.on("data", (chunk: Buffer) => {
-      said += chunk;
-    });
-    server.stderr.on("data", (chunk: Buffer) => {
-      said += chunk;
-    });
-    await until(`the web server of ${name}`, 10_000, () => {
-      if (server.exitCode !== null) throw new Error(`the web server of ${name} ended: ${said}`);
-      return said.includes("ready");
-    });
+    await startWebServer(host, address);
   }
 
   /** Power is cut. */

@@ -45,7 +45,7 @@ interface Line {
  */
 export function followProbe(
   child: ChildProcess & { readonly stdin: Writable; readonly stdout: Readable },
-  plan: ProbePlan,
+  plan: Pick<ProbePlan, "id" | "from">,
   report: (seen: Observation) => void,
   toOurs: (time: number) => Micros = micros,
 ): Running {
