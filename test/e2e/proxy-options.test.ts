@@ -104,6 +104,17 @@ frontend told
 frontend sources
   bind {sources}
   default_backend ranged
+frontend rewrites
+  bind {rewrites}
+  http-request strict-mode off
+  http-request set-header x-long "${"%[req.hdr(big)]".repeat(20)}"
+frontend hurries
+  bind {hurries}
+  http-request set-retries int(0)
+  default_backend closed
+backend closed
+  retries 3
+  server s 127.0.0.1:1
 backend plain
   server s ${server}
 backend spelling
@@ -246,6 +257,21 @@ test("a server is told what proxy-v2-options and set-proxy-v2-tlv-fmt say", asyn
 
 test("a source range with a busy first port goes on with the next, and TCP options are taken", async () => {
   assert.match(await request("sources", ""), /^HTTP\/1\.1 200 /);
+});
+
+test("a rewriting without room counts as wrew where strict-mode is off, and the request goes on", async () => {
+  const answer = await request("rewrites", "", { fields: `big: ${"x".repeat(1_000)}\r\n` });
+  assert.match(answer, /^HTTP\/1\.1 200 /);
+  const [head = "", row = ""] = (await command("show stat rewrites 1 -1")).split("\n");
+  assert.equal(row.split(",")[head.split(",").indexOf("wrew")], "1");
+});
+
+test("set-retries takes the place of the backend's retries", async () => {
+  const started = performance.now();
+  const head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+  const { text } = await talk(proxy.ports["hurries"] ?? 0, [head], 5_000);
+  assert.match(text, /^HTTP\/1\.1 503 /);
+  assert.ok(performance.now() - started < 900, "no try follows after a second");
 });
 
 test("set rate-limit holds new sessions back until it is lifted", async () => {

@@ -258,6 +258,10 @@ export class Transaction {
   priorityOffset = 0;
   /** 0–7, or -1 for silent, or 8 for "as the log line says". */
   logLevel = 8;
+  /** `set-retries`: tries after the first, in place of the backend's; -1 is those. */
+  retryLimit = -1;
+  /** Rules that had no room for what they write: `wrew`. */
+  failedRewrites = 0;
   /** `disable-l7-retry` was met. */
   retryDisabled = false;
   /** `txn` and `req`/`res` scopes share one map: the compiler gives each name its own index. */
@@ -311,7 +315,8 @@ export class Transaction {
     this.frontend = this.backend = this.server = this.wantedServer = NONE;
     this.forcePersist = this.ignorePersist = this.redispatched = this.retryDisabled = false;
     this.status = -1;
-    this.countedIn = this.countedOut = 0;
+    this.countedIn = this.countedOut = this.failedRewrites = 0;
+    this.retryLimit = -1;
     this.bytesIn = this.bytesOut = this.retries = this.serverQueue = this.backendQueue = 0;
     this.cause = CAUSE_NONE;
     this.phase = PHASE_NONE;

@@ -29,6 +29,8 @@ export function statisticsOfEnd(
   statistics.add(front, stat.STAT_BOUT, transaction.bytesOut - transaction.countedOut);
   const hasStatus = transaction.http && transaction.status > 0;
   if (hasStatus) statistics.add(front, statusField(transaction.status), 1);
+  const failures = transaction.failedRewrites;
+  if (failures > 0) statistics.add(front, stat.STAT_WREW, failures);
   if (transaction.backend === NONE || backend.backend === undefined) return;
   const back = backend.backendRow;
   countSide(plane, back, transaction, hasStatus);
@@ -106,6 +108,8 @@ function countSide(
   statistics.add(row, stat.STAT_BIN, transaction.bytesIn - transaction.countedIn);
   statistics.add(row, stat.STAT_BOUT, transaction.bytesOut - transaction.countedOut);
   if (hasStatus) statistics.add(row, statusField(transaction.status), 1);
+  if (transaction.failedRewrites > 0)
+    statistics.add(row, stat.STAT_WREW, transaction.failedRewrites);
   const { times } = transaction;
   const request = times[TIME_REQUEST] as number;
   const queued = times[TIME_QUEUED] as number;

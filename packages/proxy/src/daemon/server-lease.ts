@@ -73,7 +73,7 @@ export class ServerLease implements ServerWaiter, TimerOwner, ConnectionOwner {
 
   /** Looks for a server: `leased` or `leaseFailed` follows, at once or later. */
   seek(): void {
-    this.retries = this.#backend.retries;
+    this.retries = this.#allowed;
     this.#avoid = NONE;
     this.#assign();
   }
@@ -85,7 +85,8 @@ export class ServerLease implements ServerWaiter, TimerOwner, ConnectionOwner {
   retry(atOnce: boolean): void {
     const plane = this.#plane;
     const { transaction, backend } = this.#owner;
-    const { redispatch, retries } = this.#backend;
+    const { redispatch } = this.#backend;
+    const retries = this.#allowed;
     this.retries--;
     transaction.retries++;
     const moves = redispatches(redispatch, transaction.retries, retries);
@@ -182,6 +183,12 @@ export class ServerLease implements ServerWaiter, TimerOwner, ConnectionOwner {
     else if (this.state !== LEASE_CONNECTING) return;
     else if (this.#connection === undefined) this.#connect();
     else this.#failed(CAUSE_SERVER_TIMEOUT);
+  }
+
+  /** Tries after the first: the backend's, or what a rule has set. */
+  get #allowed(): number {
+    const { retryLimit } = this.transaction;
+    return retryLimit < 0 ? this.#backend.retries : retryLimit;
   }
 
   get #backend(): BackendRuntime {

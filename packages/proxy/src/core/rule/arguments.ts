@@ -4,6 +4,7 @@ import { compileLogFormat, HTTP_TEXT } from "../log/log-format.ts";
 import type { Template } from "../log/template.ts";
 import { type CompileContext, refuse } from "../sample/compile-context.ts";
 import { checkPlace, type Expression, parseExpression } from "../sample/expression.ts";
+import type { Transaction } from "../transaction.ts";
 import { type ActionKeyword, CONTINUE, INTERNAL_ERROR, type Verdict } from "./rule.ts";
 
 /** Reports that words are missing or too many. */
@@ -51,6 +52,12 @@ export function wholeExpression(
 /** What a rewriting that had no room leads to: 500 under `strict-mode on`, else nothing. */
 export function onFailure(context: CompileContext): Verdict {
   return context.ruleset?.strict === false ? CONTINUE : INTERNAL_ERROR;
+}
+
+/** Counts a rewriting that had no room: `wrew`. Gives the verdict. */
+export function failed(transaction: Transaction, verdict: Verdict): Verdict {
+  transaction.failedRewrites++;
+  return verdict;
 }
 
 /** Named options of a line, `status 200 content-type text/plain`, in any order. */

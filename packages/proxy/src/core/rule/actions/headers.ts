@@ -5,7 +5,7 @@ import type { Message } from "../../http/message.ts";
 import { type CompileContext, refuse } from "../../sample/compile-context.ts";
 import { encodeBytes, latin1, room } from "../../sample/sample.ts";
 import type { Transaction } from "../../transaction.ts";
-import { headerName, httpTemplate, misused, onFailure } from "../arguments.ts";
+import { failed, headerName, httpTemplate, misused, onFailure } from "../arguments.ts";
 import { type Action, type ActionKeyword, type ActionRuleset, CONTINUE } from "../rule.ts";
 import { substituteFormat } from "../substitute.ts";
 import { writeToScratch } from "../template-room.ts";
@@ -53,12 +53,12 @@ function writeHeader(
   const { world } = context;
   return (transaction) => {
     const start = writeToScratch(template, transaction, world);
-    if (start < 0) return failure;
+    if (start < 0) return failed(transaction, failure);
     const { used } = transaction.scratch;
     const target = message(transaction);
     const done =
       how === "set" ? target.setField(field, start, used) : target.addField(field, start, used);
-    return done ? CONTINUE : failure;
+    return done ? CONTINUE : failed(transaction, failure);
   };
 }
 
@@ -187,7 +187,7 @@ function replaceInHeader(
     };
     return eachLine(target, field, transaction, byValue ? (text) => eachValue(text, once) : once)
       ? CONTINUE
-      : failure;
+      : failed(transaction, failure);
   };
 }
 

@@ -4,7 +4,7 @@ import { reasonPhrase } from "../../http/replies.ts";
 import { type CompileContext, refuse } from "../../sample/compile-context.ts";
 import { encodeBytes, encodeText, latin1, room } from "../../sample/sample.ts";
 import type { Transaction } from "../../transaction.ts";
-import { httpTemplate, misused, onFailure } from "../arguments.ts";
+import { failed, httpTemplate, misused, onFailure } from "../arguments.ts";
 import { compileNormalizer } from "../normalize-uri.ts";
 import { type Action, type ActionKeyword, CONTINUE } from "../rule.ts";
 import { substituteFormat } from "../substitute.ts";
@@ -57,7 +57,7 @@ export const LINE_ACTIONS: readonly ActionKeyword[] = [
         const bytes = writeToBytes(template, transaction, context.world);
         const name = latin1(bytes, 0, bytes.length);
         const start = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) ? place(transaction, bytes) : -1;
-        if (start < 0) return failure;
+        if (start < 0) return failed(transaction, failure);
         const code = METHOD_NAMES.indexOf(name as (typeof METHOD_NAMES)[number]);
         transaction.request.setMethod(
           code === -1 ? METHOD_OTHER : code,
@@ -96,12 +96,12 @@ export const LINE_ACTIONS: readonly ActionKeyword[] = [
       return (transaction) => {
         const target = targetOf(transaction);
         const path = normalizer({ path: target.path, query: target.query });
-        if (path === undefined) return failure;
+        if (path === undefined) return failed(transaction, failure);
         const changed = target.before + path.path + path.query;
         return changed === target.before + target.path + target.query ||
           setTarget(transaction, target.before, changed)
           ? CONTINUE
-          : failure;
+          : failed(transaction, failure);
       };
     },
   },
@@ -125,7 +125,7 @@ export const LINE_ACTIONS: readonly ActionKeyword[] = [
       const failure = onFailure(context);
       return (transaction) => {
         const start = place(transaction, text);
-        if (start < 0) return failure;
+        if (start < 0) return failed(transaction, failure);
         transaction.response.setStatus(code, start, start + text.length);
         return CONTINUE;
       };
@@ -187,7 +187,9 @@ function rewrite(
         const target = targetOf(transaction);
         const bytes = writeToBytes(template, transaction, context.world);
         const changed = make(latin1(bytes, 0, bytes.length), target);
-        return setTarget(transaction, target.before, changed) ? CONTINUE : failure;
+        return setTarget(transaction, target.before, changed)
+          ? CONTINUE
+          : failed(transaction, failure);
       };
     },
   };
@@ -234,6 +236,6 @@ function compileReplace(
       return substitution(match, transaction);
     });
     if (!changed) return CONTINUE;
-    return setTarget(transaction, target.before, text) ? CONTINUE : failure;
+    return setTarget(transaction, target.before, text) ? CONTINUE : failed(transaction, failure);
   };
 }

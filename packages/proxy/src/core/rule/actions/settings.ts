@@ -154,6 +154,17 @@ export const SETTING_ACTIONS: readonly ActionKeyword[] = [
       return () => CONTINUE;
     },
   },
+  {
+    ...numberSetting(
+      "set-retries",
+      ["tcp-request content", "http-request"],
+      "Tries after the first to connect, in place of the backend's 'retries'.",
+      (transaction, value) => {
+        if (value >= 0) transaction.retryLimit = value;
+      },
+    ),
+    source: "HAProxy configuration manual (3.1 and later) §4.4, set-retries",
+  },
   ...[
     "set-nice",
     "set-tos",
@@ -172,7 +183,6 @@ export const SETTING_ACTIONS: readonly ActionKeyword[] = [
     "early-hint",
     "attach-srv",
     "do-log",
-    "set-retries",
   ].map((name) => later(name)),
 ];
 
