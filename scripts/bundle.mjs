@@ -2,7 +2,7 @@
 // started again by its guard within two adverts, and for `lbproxy -c`. What `tsc` writes stays beside it, for tests and for debugging.
 //
 // usage: node scripts/bundle.mjs [--help]
-import { rm } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -22,8 +22,9 @@ const PROGRAMS = {
 
 for (const [name, entries] of Object.entries(PROGRAMS)) {
   const dist = join(packages, name, "dist");
-  const outdir = join(dist, "bundle");
-  await rm(outdir, { recursive: true, force: true });
+  const bundle = join(dist, "bundle");
+  // Made aside: a daemon that starts meanwhile, as a guard may start it, finds the old one whole or the new one.
+  const outdir = join(dist, `bundle.${process.pid}`);
   await build({
     entryPoints: entries.map((entry) => join(dist, entry)),
     outdir,
@@ -37,4 +38,8 @@ for (const [name, entries] of Object.entries(PROGRAMS)) {
     external: ["raw-socket", "netlink", "pino", "nodemailer", "yaml"],
     logLevel: "warning",
   });
+  const old = `${outdir}.old`;
+  await rename(bundle, old).catch(() => {});
+  await rename(outdir, bundle);
+  await rm(old, { recursive: true, force: true });
 }
