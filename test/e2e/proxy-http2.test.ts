@@ -100,6 +100,7 @@ frontend www
   bind {plain}
   http-request set-header X-Version %[fc_http_major]-%[req.ver]
   http-request deny if { path /denied }
+  http-request reject if { path /rejected }
   http-request set-path /rewritten if { path /rewrite }
   http-response set-header X-Server-Version %[bc_http_major]
   use_backend second if { path_beg /second }
@@ -291,6 +292,7 @@ const BROKEN: readonly (readonly [
   verdict: string,
   ours?: string,
 ])[] = [
+  ["a request that a rule rejects", [frame(1, 5, 1, get("/rejected"))], "reset 11"],
   ["no :scheme", [frame(1, 5, 1, `\x82\x84${AUTHORITY}`)], "reset 1"],
   ["no :method", [frame(1, 5, 1, `\x86\x84${AUTHORITY}`)], "reset 1"],
   ["no :path", [frame(1, 5, 1, `\x82\x86${AUTHORITY}`)], "reset 1"],

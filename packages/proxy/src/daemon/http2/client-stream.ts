@@ -1,7 +1,7 @@
 import { NO_BUFFER } from "@ha/linux/ring";
 import { METHOD_CONNECT } from "../../core/http/head.ts";
-import { CANCEL, INTERNAL_ERROR, NO_ERROR } from "../../core/http2/frame.ts";
-import { CAUSE_CLIENT_TIMEOUT, CAUSE_RESOURCE } from "../../core/transaction.ts";
+import { CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR } from "../../core/http2/frame.ts";
+import { CAUSE_CLIENT_TIMEOUT, CAUSE_PROXY, CAUSE_RESOURCE } from "../../core/transaction.ts";
 import type { Connection } from "../connection.ts";
 import type { Exchange } from "../exchange.ts";
 import type { ExchangeClient } from "../exchange-client.ts";
@@ -219,15 +219,19 @@ export class ClientStream extends Http2Stream implements ExchangeClient, TimerOw
 
   abort(exchange: Exchange, reset: boolean): void {
     const { link } = this;
+    // A rule wants nothing more of this client. Observed: haproxy 2.6.12.
+    const isRejected = !this.#hasHead && exchange.transaction.cause === CAUSE_PROXY;
     this.exchange = undefined;
     link.plane.giveExchange(exchange);
     if (!this.isOpen) {
       link.recycle(this);
       return;
     }
-    if (!this.isLocalDone) link.output.reset(this.id, this.#hasHead ? INTERNAL_ERROR : CANCEL);
+    const code = isRejected ? ENHANCE_YOUR_CALM : this.#hasHead ? INTERNAL_ERROR : CANCEL;
+    if (!this.isLocalDone && !reset) link.output.reset(this.id, code);
     link.remove(this);
     if (reset) link.kill();
+    else if (isRejected) link.reject();
   }
 
   flush(): void {}

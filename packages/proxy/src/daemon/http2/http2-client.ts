@@ -10,6 +10,7 @@ import * as abuse from "../../core/http2/abuse.ts";
 import { HEAD_BROKEN, HEAD_TOO_LARGE, skipBlock } from "../../core/http2/field-text.ts";
 import {
   COMPRESSION_ERROR,
+  ENHANCE_YOUR_CALM,
   FLAG_END_STREAM,
   MAX_STREAM,
   NO_ERROR,
@@ -332,6 +333,13 @@ export class Http2Client extends Http2Connection<ClientStream> implements TimerO
 
   kill(): void {
     this.#close(CAUSE_KILLED, true);
+  }
+
+  /** A rule wants nothing more of this client (`http-request reject`): the connection ends. */
+  reject(): void {
+    if (this.state > LEAVING) return;
+    this.output.goAway(this.lastStream, ENHANCE_YOUR_CALM);
+    this.broke();
   }
 
   /** No new streams: ends with the last one that is open. */
