@@ -194,7 +194,7 @@ async function perform(view: DemoView, lab: DemoLab): Promise<StepResult[] | und
     const waited = longestOutage(lab.answers(since - 200_000, end));
     view.line(`          ${view.strip(stripOf(lab.answers(since), since, end))}`);
     const { failed } = lab.requests(since, end);
-    view.result(`the client waited ${duration(waited)}, and ${failed} of its requests failed`);
+    view.result(`pings waited ${duration(waited)}, and ${failed} HTTP requests failed`);
     steps.push({ title, holder, moved, waited, heldByTwo: lab.heldByTwo(since, end), since, end });
   }
   // What was asked last may still fail.
@@ -204,7 +204,7 @@ async function perform(view: DemoView, lab: DemoLab): Promise<StepResult[] | und
 
 function tabled(results: readonly StepResult[]): string[][] {
   return [
-    ["what happened", "address on", "after", "client waited", "two held it", "failed requests"],
+    ["what happened", "address on", "after", "pings waited", "two held it", "failed requests"],
     ...results.map(({ title, holder, moved, waited, heldByTwo, failed, sent }) => [
       title,
       holder,
@@ -222,9 +222,9 @@ function compared(ours: readonly StepResult[], theirs: readonly StepResult[]): s
     [
       "what happened",
       "address on",
-      "client waited",
+      "pings waited",
       "failed requests",
-      "client waited",
+      "pings waited",
       "failed requests",
     ],
     ...ours.map(({ title, holder, waited, failed, sent }, i) => {

@@ -121,7 +121,6 @@ export const drillSchema = z.strictObject({
 export type Drill = z.output<typeof drillSchema>;
 export type Condition = z.output<typeof condition>;
 export type TimedCondition = z.output<typeof timedCondition>;
-export type Step = z.output<typeof step>;
 export type Check = z.output<typeof check>;
 export type ProbePlan = z.output<typeof probe>;
 export type PairPlan = z.output<typeof pair>;

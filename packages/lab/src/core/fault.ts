@@ -112,7 +112,6 @@ export const faultSchema = z.discriminatedUnion("kind", [
 ]);
 
 export type Fault = z.output<typeof faultSchema>;
-export type FaultKind = Fault["kind"];
 
 /** What a fault asks of the driver and of the programs; undefined: every driver can. */
 export function needOf(fault: Fault): Need | undefined {
