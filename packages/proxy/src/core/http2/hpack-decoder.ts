@@ -23,6 +23,8 @@ export const TRAIT_VALUE_VALID = 2;
 /** The name begins with a colon. Its other bytes are valid when `TRAIT_NAME_VALID` is set. */
 export const TRAIT_PSEUDO = 4;
 
+/** SETTINGS_HEADER_TABLE_SIZE before anybody said otherwise. RFC 9113 §6.5.2 */
+const DEFAULT_TABLE = 4_096;
 /** Bytes of what Huffman codes of one block may become: a name and a value at a time. */
 const WORK = 65_536;
 
@@ -64,8 +66,10 @@ export class HpackDecoder {
 
   /** @param tableSize The SETTINGS_HEADER_TABLE_SIZE that we announced. */
   constructor(tableSize: number, work: Uint8Array) {
-    this.#table = new DynamicTable(tableSize);
-    this.#maxTable = tableSize;
+    // Until the peer says otherwise its table is the default one, whatever we announced. RFC 7541 §4.2
+    this.#maxTable = Math.max(tableSize, DEFAULT_TABLE);
+    this.#table = new DynamicTable(this.#maxTable);
+    this.#table.resize(DEFAULT_TABLE);
     this.#work = work;
   }
 

@@ -179,3 +179,26 @@ test("no bytes make the decoder throw, and what it takes stays within its room",
     { numRuns: 3_000 },
   );
 });
+
+test("a table that we want smaller or larger is the default one until the peer says that it changed", () => {
+  const long = "v".repeat(2_000);
+  const kept = (value: string) => [0x40, 1, 0x78, 0x7f, ...lengthOf(value), ...latin1(value)];
+  for (const wanted of [1_024, 4_096, 65_536]) {
+    const decoder = new HpackDecoder(wanted, createHpackWork());
+    const block = Uint8Array.from([...kept(`${long}a`), ...kept(`${long}b`), ...kept(`${long}c`)]);
+    decoder.begin(block, 0, block.length);
+    let result = decoder.next();
+    while (result === HPACK_FIELD) result = decoder.next();
+    // Two entries fit in 4,096 bytes, three do not: the first one is gone.
+    decoder.begin(Uint8Array.of(0xbf), 0, 1);
+    assert.equal(decoder.next(), HPACK_FIELD, String(wanted));
+    assert.equal(decoder.values[decoder.valueEnd - 1], 0x62);
+    decoder.begin(Uint8Array.of(0xc0), 0, 1);
+    assert.equal(decoder.next(), -1, String(wanted));
+  }
+});
+
+function lengthOf(value: string): number[] {
+  const rest = value.length - 127;
+  return [(rest & 127) | 128, rest >> 7];
+}

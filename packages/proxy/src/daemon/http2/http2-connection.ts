@@ -303,7 +303,9 @@ export abstract class Http2Connection<S extends Http2Stream>
       if (isLast) this.streamBroken(id, STREAM_CLOSED);
     } else {
       stream.receiveWindow -= flow;
-      if (stream.receiveWindow < 0) this.streamBroken(id, FLOW_CONTROL_ERROR);
+      // Before it heard of a smaller window the peer goes by the default one. RFC 9113 §6.9.3
+      const least = Math.min(0, this.side.window - DEFAULT_WINDOW);
+      if (stream.receiveWindow < least) this.streamBroken(id, FLOW_CONTROL_ERROR);
       else this.dataOf(stream, buffer, start, end, flow, ends);
     }
   }
