@@ -19,6 +19,7 @@ import {
   readProtocol,
   readRealms,
   readTable,
+  warnOfFamily,
 } from "./route-words.ts";
 import { Words } from "./words.ts";
 
@@ -117,9 +118,9 @@ class RouteReader {
     }
     switch (text) {
       case "inet6":
-        this.#inet6 = true;
-        return;
       case "inet":
+        this.#inet6 ||= text === "inet6";
+        if (this.#words.peek !== undefined) warnOfFamily(word, this.#context);
         return;
       case "add":
         return;

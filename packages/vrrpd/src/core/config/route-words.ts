@@ -1,4 +1,11 @@
-import { type IpAddress, type Position, type Prefix, parseAddress, parseInteger } from "@ha/base";
+import {
+  type IpAddress,
+  type Position,
+  type Prefix,
+  parseAddress,
+  parseInteger,
+  type Token,
+} from "@ha/base";
 import type { LineContext } from "./address-line.ts";
 
 /** Thrown inside a line reader to give the line up; never leaves it. */
@@ -48,6 +55,19 @@ export function readPrefix(
     `'/${lengthText}' is not a prefix length from 0 to ${full}; goes on with /${full}`,
   );
   return { address, length: full };
+}
+
+/**
+ * `inet` or `inet6` before another word: keepalived takes that word for a part of it, so that the destination is missing or a
+ * condition lost. Here it means what `ip` means. observed: keepalived 2.2.7
+ */
+export function warnOfFamily({ text, at }: Token, { diagnostics }: LineContext): void {
+  diagnostics.warning(
+    "config/corrected",
+    at,
+    `keepalived swallows the word after ${text}`,
+    "leave it out: the addresses say the family",
+  );
 }
 
 /** Decimal, octal or hexadecimal, as strtoul(3) with base 0. */

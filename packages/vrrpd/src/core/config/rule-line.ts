@@ -10,6 +10,7 @@ import {
   readPrefix,
   readRealms,
   readTable,
+  warnOfFamily,
 } from "./route-words.ts";
 import { Words } from "./words.ts";
 
@@ -86,9 +87,9 @@ class RuleReader {
         rule.not = true;
         return;
       case "inet":
-        return;
       case "inet6":
-        this.#inet6 = true;
+        this.#inet6 ||= word.text === "inet6";
+        if (this.#words.peek !== undefined) warnOfFamily(word, this.#context);
         return;
       case "iif":
       case "dev":
