@@ -11,7 +11,7 @@ export {
   stateInLog,
 } from "./history.ts";
 export { hostsOfRole, type Inventory, type LabHost } from "./inventory.ts";
-export { durationOf, fixedDuration, type PairTimes } from "./limit.ts";
+export { durationOf, fixedDuration, type Limit, type PairTimes } from "./limit.ts";
 export { LAB_HOSTS, loadDrill, loadInventory } from "./load-files.ts";
 export { breakFile, haproxyConf, keepalivedConf } from "./pair-files.ts";
 export type { DaemonName, Programs, ProxyName } from "./programs.ts";

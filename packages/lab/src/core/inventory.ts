@@ -33,6 +33,9 @@ export const inventorySchema = z.strictObject({
   address: z.ipv4(),
   /** The shortest advert interval that the machines keep up with. Seconds. */
   least_advert_s: z.number().min(0.01).max(255),
+  /** The quickest pace of probes, and their shortest time limit, that the machines keep up with. Seconds. */
+  least_probe_every_s: z.number().min(0.001).max(60).default(0.25),
+  least_probe_timeout_s: z.number().min(0.01).max(60).default(3),
   /** How long the steady state is watched before the first fault. Seconds. */
   baseline_s: z.number().min(0.1).max(600),
   hosts: z.record(z.string().min(1), labHost),

@@ -40,5 +40,18 @@ const DRILL_WORDS = [
 
 const INVENTORY_WORDS = [
   ...["driver", "slack", "time_factor", "floor_s", "interface", "address", "least_advert_s"],
-  ...["baseline_s", "hosts", "role", "addr", "exec", "domain", "netns", "pid", "ssh", "config"],
+  ...[
+    "baseline_s",
+    "least_probe_every_s",
+    "least_probe_timeout_s",
+    "hosts",
+    "role",
+    "addr",
+    "exec",
+    "domain",
+    "netns",
+    "pid",
+    "ssh",
+    "config",
+  ],
 ];

@@ -23,6 +23,8 @@ class FakeLab implements Driver {
     interface: "eth0",
     address: "10.77.0.100",
     least_advert_s: 0.01,
+    least_probe_every_s: 0.001,
+    least_probe_timeout_s: 0.01,
     baseline_s: 1,
     hosts: {},
   };

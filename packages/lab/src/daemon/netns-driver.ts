@@ -90,6 +90,8 @@ export class NetnsDriver implements Driver {
       interface: "eth0",
       address: ADDRESS,
       least_advert_s: 0.01,
+      least_probe_every_s: 0.001,
+      least_probe_timeout_s: 0.01,
       baseline_s: 0.7,
       hosts: Object.fromEntries(
         NAMES.map((name) => [
@@ -170,7 +172,10 @@ export class NetnsDriver implements Driver {
 
   async probe(plan: ProbePlan, report: (seen: Observation) => void): Promise<Running> {
     if (this.#plan === undefined) throw new Error("nothing was prepared");
-    const argument = probeArgument(plan, { address: ADDRESS, times: timesOf(this.#plan.plan) });
+    const argument = probeArgument(plan, {
+      inventory: this.inventory,
+      times: timesOf(this.#plan.plan),
+    });
     const client = this.#lan.host(plan.from);
     return followProbe(
       client.spawnBeside(process.execPath, [PROBE_CLIENT, argument]),

@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 import { type Micros, micros, toMilliseconds } from "@ha/base";
 import {
   durationOf,
+  type Inventory,
+  type Limit,
   type Observation,
   type PairTimes,
   type ProbePlan,
@@ -14,17 +16,20 @@ import { lineReader } from "./line-reader.ts";
 /** The program that asks; it stands alone, and can be copied. */
 export const PROBE_CLIENT = fileURLToPath(new URL("./probe-client.js", import.meta.url));
 
-/** What the program is told. */
+/** What the program is told: the plan, but no quicker than the lab's machines can. */
 export function probeArgument(
   plan: ProbePlan,
-  { address, times }: { address: string; times: PairTimes },
+  { inventory, times }: { readonly inventory: Inventory; readonly times: PairTimes },
 ): string {
+  const { address, least_probe_every_s, least_probe_timeout_s } = inventory;
+  const atLeast = (wanted: Limit, least: number): number =>
+    Math.max(toMilliseconds(durationOf(wanted, times)), least * 1000);
   return JSON.stringify({
     host: address,
     port: 80,
     path: plan.http,
-    everyMs: toMilliseconds(durationOf(plan.every, times)),
-    timeoutMs: toMilliseconds(durationOf(plan.timeout, times)),
+    everyMs: atLeast(plan.every, least_probe_every_s),
+    timeoutMs: atLeast(plan.timeout, least_probe_timeout_s),
     keepAlive: plan.keep_alive,
   });
 }

@@ -49,6 +49,7 @@ export class VagrantDriver implements Driver {
   readonly #log: Observation[] = [];
   readonly #held = new Set<string>();
   readonly #hidden = new Set<string>();
+  readonly #off = new Set<string>();
   readonly #followers = new Map<string, readonly ChildProcess[]>();
   #plan: PairPlan | undefined;
   #programs: Programs = { daemon: "vrrpd", proxy: "lbproxy" };
@@ -70,11 +71,21 @@ export class VagrantDriver implements Driver {
   /** Connects to every machine, learns its clock, and copies the probe client to where probes start. */
   static async open(inventory: Inventory): Promise<VagrantDriver> {
     const driver = new VagrantDriver(inventory);
-    for (const machine of new Set(driver.#machines.values())) await machine.syncClock();
+    await driver.syncClocks();
     const client = readFileSync(PROBE_CLIENT, "utf8");
     for (const name of hostsOfRole(inventory, "client"))
       await driver.machine(name).writeFile(REMOTE_PROBE, client);
     return driver;
+  }
+
+  /** Machines that cannot be reached keep what is known of their clocks. */
+  async syncClocks(): Promise<void> {
+    const reachable = [...this.#machines].filter(
+      ([name]) => !this.#hidden.has(name) && !this.#off.has(name),
+    );
+    await Promise.all(
+      [...new Set(reachable.map(([, machine]) => machine))].map((one) => one.syncClock()),
+    );
   }
 
   machine(name: string): SshMachine {
@@ -160,14 +171,16 @@ export class VagrantDriver implements Driver {
   async probe(plan: ProbePlan, report: (seen: Observation) => void): Promise<Running> {
     if (this.#plan === undefined) throw new Error("nothing was prepared");
     const machine = this.machine(plan.from);
-    const { address } = this.inventory;
-    const argument = probeArgument(plan, { address, times: timesOf(this.#plan) });
+    const { inventory } = this;
+    const argument = probeArgument(plan, { inventory, times: timesOf(this.#plan) });
     const child = machine.spawn(`exec ${NODE} ${REMOTE_PROBE} '${argument}'`);
     child.stderr.resume();
     return followProbe(child, plan, report, (time) => machine.toOurs(time));
   }
 
-  apply(fault: Fault): Promise<Applied> {
+  async apply(fault: Fault): Promise<Applied> {
+    // Emulated clocks drift by the minute, and the times that matter come now.
+    await this.syncClocks();
     return applyVagrantFault(fault, this);
   }
 
@@ -251,6 +264,12 @@ export class VagrantDriver implements Driver {
     this.#tell({ kind: "log", at, host, program, text });
     const state = stateInLog(text);
     if (state !== undefined) this.#tell({ kind: "state", at, host, state });
+  }
+
+  /** Power is off or on: while it is off, nobody waits for its clock. */
+  notePower(host: string, isOn: boolean): void {
+    if (isOn) this.#off.delete(host);
+    else this.#off.add(host);
   }
 
   noteStopped(host: string, at: Micros): void {

@@ -153,6 +153,7 @@ async function freezeHost(on: string, lab: VagrantDriver): Promise<Applied> {
 
 async function powerOff(on: string, lab: VagrantDriver): Promise<Applied> {
   const at = micros(now());
+  lab.notePower(on, false);
   await virsh("destroy", lab.domain(on));
   if (lab.isBalancer(on)) {
     lab.noteHolder(on, false, at);
@@ -166,6 +167,7 @@ async function powerOff(on: string, lab: VagrantDriver): Promise<Applied> {
 async function boot(on: string, lab: VagrantDriver): Promise<Micros> {
   await virsh("start", lab.domain(on));
   await lab.reconnect(on);
+  lab.notePower(on, true);
   const { daemon, proxy } = lab.programs;
   const at = micros(now());
   if (lab.isBalancer(on))

@@ -35,6 +35,8 @@ export async function vagrantUp({ folder }: LabArguments): Promise<number> {
     interface: "eth1",
     address: `${subnet}.100`,
     least_advert_s: 1,
+    least_probe_every_s: isEmulated ? 0.25 : 0.05,
+    least_probe_timeout_s: isEmulated ? 3 : 1,
     baseline_s: isEmulated ? 15 : 5,
     hosts: Object.fromEntries(
       NAMES.map((name) => {
