@@ -72,7 +72,10 @@ export class SshMachine {
    */
   async syncClock(): Promise<void> {
     const shell = this.spawn("while read word; do date +%s.%N; done");
-    shell.stderr.resume();
+    let said = "";
+    shell.stderr.on("data", (chunk: Buffer) => {
+      said += chunk;
+    });
     shell.stdin.on("error", () => {});
     const answers: string[] = [];
     let wake = (): void => {};
@@ -95,7 +98,8 @@ export class SshMachine {
       await answered;
       const after = now();
       const line = answers.shift();
-      if (line === undefined) throw new Error(`${this.name}: does not tell its time`);
+      if (line === undefined)
+        throw new Error(`${this.name} does not answer by ssh: ${said.trim()}`);
       if (after - before >= best) continue;
       best = after - before;
       this.#offset = Number(line) * 1e6 - (before + after) / 2;
