@@ -8,8 +8,7 @@ import type { ConfigDraft, ProxyDraft } from "./draft.ts";
 const LATER: readonly {
   readonly feature: string;
   readonly uses: (proxy: ProxyDraft) => readonly Position[];
-}[] = [
-];
+}[] = [];
 
 const SECTIONS = ["peers", "mailers", "caches"] as const;
 
