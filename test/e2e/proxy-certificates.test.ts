@@ -220,23 +220,23 @@ async function get(port: number, options: ConnectionOptions = {}): Promise<strin
 
 const command = (program: ProgramName, line: string) => ask(files.file(`${program}.sock`), line);
 
+/** What the checks of every server came to. */
+async function statuses(program: ProgramName): Promise<string[]> {
+  const [head = "", ...rows] = (await command(program, "show stat")).split("\n");
+  const columns = head.slice(2).split(",");
+  const at = (name: string) => columns.indexOf(name);
+  return rows
+    .map((row) => row.split(","))
+    .filter(([name, server]) => /^(checked|layer6)$/.test(name ?? "") && /^s\d/.test(server ?? ""))
+    .map(
+      (row) =>
+        `${row[0]}/${row[1]} ${row[at("check_status")]?.replace("* ", "")} ${row[at("check_code")]}`,
+    );
+}
+
 test("checks over TLS come to haproxy's results, and check-ssl alone does not encrypt the traffic", {
   skip,
 }, async () => {
-  const statuses = async (program: ProgramName) => {
-    const [head = "", ...rows] = (await command(program, "show stat")).split("\n");
-    const columns = head.slice(2).split(",");
-    const at = (name: string) => columns.indexOf(name);
-    return rows
-      .map((row) => row.split(","))
-      .filter(
-        ([name, server]) => /^(checked|layer6)$/.test(name ?? "") && /^s\d/.test(server ?? ""),
-      )
-      .map(
-        (row) =>
-          `${row[0]}/${row[1]} ${row[at("check_status")]?.replace("* ", "")} ${row[at("check_code")]}`,
-      );
-  };
   const settled = (list: readonly string[]) => !list.some((one) => one.includes(" INI"));
   for (const program of programs) {
     await until("every server was checked", async () => settled(await statuses(program)));
@@ -409,6 +409,26 @@ test("the command socket answers about certificates word for word, and what it c
     const [theirs, ours] = await meetBoth("list", { servername });
     assert.equal(ours, theirs, servername);
   }
+  // The authority of this server's checks is another one now: the one that signed nothing of what it is shown.
+  assert.match(
+    await command(
+      "lbproxy",
+      `set ssl ca-file ${files.file("ca.crt")} <<\n${files.read("client.crt")}`,
+    ),
+    /created/,
+  );
+  assert.match(await command("lbproxy", `commit ssl ca-file ${files.file("ca.crt")}`), /Success/);
+  await until("the check fails", async () =>
+    (await statuses("lbproxy")).includes("checked/s1 L6RSP "),
+  );
+  assert.match(
+    await command(
+      "lbproxy",
+      `set ssl ca-file ${files.file("ca.crt")} <<\n${files.read("two.crt")}`,
+    ),
+    /created/,
+  );
+  assert.match(await command("lbproxy", `commit ssl ca-file ${files.file("ca.crt")}`), /Success/);
   // The revocation list is empty now.
   const revoked = { cert: files.read("revoked.crt"), key: files.read("revoked.k") };
   assert.match(await get(portOf("lbproxy", "demanding"), revoked), /^HTTP\/1\.1 200 /);

@@ -347,6 +347,20 @@ function materialOnce(path: string): { readonly cert: Buffer; readonly key: Buff
   return material;
 }
 
+/** The runtime API put another list in a file's place: the next checks verify by it. */
+export function replaceCheckAuthorities(path: string, pem: Uint8Array): void {
+  if (authorities.has(path)) authorities.set(path, Buffer.from(pem));
+}
+
+/** The same for the certificate that checks show. */
+export function replaceCheckCertificate(
+  path: string,
+  material: { readonly chain: Uint8Array; readonly key: Uint8Array },
+): void {
+  if (!materials.has(path)) return;
+  materials.set(path, { cert: Buffer.from(material.chain), key: Buffer.from(material.key) });
+}
+
 /** Reads what TLS checks of these steps need, before a chroot hides it. Gives the paths that cannot be read. */
 export function readTlsFiles(server: Server, steps: readonly CheckStep[]): string[] {
   const unreadable: string[] = [];

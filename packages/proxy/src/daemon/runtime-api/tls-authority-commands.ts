@@ -1,7 +1,8 @@
 import { encodeText } from "../../core/sample/sample.ts";
 import { authoritiesOf } from "../../core/tls/authorities.ts";
 import { certificateText, revocationListText } from "../../core/tls/certificate-text.ts";
-import { isCertificate, isRevocationList, type PemBlock } from "../../core/tls/pem.ts";
+import { isCertificate, isRevocationList, type PemBlock, pemFile } from "../../core/tls/pem.ts";
+import { replaceCheckAuthorities } from "../check/check-socket.ts";
 import type { CertificateStore } from "../tls/certificate-store.ts";
 import { commitTls } from "../tls/commit-tls.ts";
 import { type Command, type CommandContext, type Refusal, refuse } from "./command.ts";
@@ -231,5 +232,6 @@ async function commit(
     return refuse(`Committing ${name}\n${done.error}\nFailed!\n`);
   }
   pending[kind.kind].delete(store);
+  replaceCheckAuthorities(name, pemFile(open.blocks));
   return `Committing ${name}${".".repeat(done.value)}\nSuccess!\n`;
 }

@@ -15,6 +15,7 @@ import {
   parseOcspResponse,
 } from "../../core/tls/ocsp-response.ts";
 import { isCertificate, isPrivateKey, pemBlocks, pemFile } from "../../core/tls/pem.ts";
+import { replaceCheckCertificate } from "../check/check-socket.ts";
 import type { CertificateStore } from "../tls/certificate-store.ts";
 import { base64Bytes, commitTls } from "../tls/commit-tls.ts";
 import { type Command, type CommandContext, type Refusal, refuse } from "./command.ts";
@@ -283,5 +284,7 @@ async function commit(name: string, context: CommandContext): Promise<string | R
     return refuse(`Committing ${name}\n${done.error}\nFailed!\n`);
   }
   pending.delete(store);
+  const bytes = { chain: pemFile([certificate, ...chain]), key: pemFile([key]) };
+  replaceCheckCertificate(name, bytes);
   return `Committing ${name}${".".repeat(done.value)}\nSuccess!\n`;
 }
