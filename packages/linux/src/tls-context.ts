@@ -58,7 +58,7 @@ export interface TlsServerOptions extends TlsCommonOptions {
   readonly cache?: boolean;
   /** At most 32 bytes: a session is resumed only where these are the same. Say here what the certificate check depends on. */
   readonly sessionContext: Uint8Array;
-  /** Seconds that a session can be resumed. Default 300. `tune.ssl.lifetime` */
+  /** Seconds that a ticket is good for. Default 7,200, OpenSSL's own and HAProxy's; the cache has its own limit. */
   readonly lifetimeSeconds?: number;
   /** PEM of Diffie-Hellman parameters, or `auto` for OpenSSL's own by the key's size. Default: no DHE ciphers. */
   readonly dhParams?: Uint8Array | "auto" | undefined;
@@ -97,7 +97,7 @@ export function createTlsServerContext(options: TlsServerOptions): Result<number
     ticketKeys: joined(options.ticketKeys),
     cache: options.cache ?? true,
     sessionContext: options.sessionContext,
-    lifetime: options.lifetimeSeconds ?? 300,
+    lifetime: options.lifetimeSeconds ?? 7_200,
     dhParams: options.dhParams === "auto" ? AUTO : options.dhParams,
     captureHello: options.captureHello ?? 0,
   });

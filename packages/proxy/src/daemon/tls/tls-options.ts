@@ -48,7 +48,6 @@ export function bindOptions(
     ticketKeys: files.ticketKeys,
     cache: number("tune.ssl.cachesize") !== 0,
     sessionContext: sessionContext(tls, files),
-    lifetimeSeconds: (number("tune.ssl.lifetime") ?? 300_000_000) / 1_000_000,
     captureHello:
       number("tune.ssl.capture-buffer-size") ?? number("tune.ssl.capture-cipherlist-size") ?? 0,
     // Shorter at the start of a stream only is not told apart: what is asked for there holds always.
