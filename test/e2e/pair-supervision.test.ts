@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe } from "node:test";
-import { now, sleep, until } from "@ha/lab/namespaces";
+import { type Host, now, sleep, until } from "@ha/lab/namespaces";
 import { keepalivedConf } from "../support/keepalived-conf.ts";
 import { VIRTUAL_ADDRESS } from "../support/pair.ts";
 import { failures, loadText, startLoad } from "../support/pair-load.ts";
@@ -23,6 +23,8 @@ const OWN = [{ lb1: "vrrpd", lb2: "vrrpd" }] as const;
 
 /** Beside the deadlines (20, 650 and 1,000 ms), since other tests may load this machine; the figures are printed. */
 const SLACK_MS = 150;
+/** In a configuration; in nothing that is given away. */
+const SECRET = "hunter2Q";
 
 describe("a supervised proxy", { concurrency: 2 }, () => {
   scenario(
@@ -69,8 +71,8 @@ describe("a supervised proxy", { concurrency: 2 }, () => {
       await pair.startBoth(
         { lb1: "vrrpd", lb2: "keepalived" },
         {
-          lb1: proxiedConf(101),
-          lb2: keepalivedConf([{ priority: 100, addresses: [VIRTUAL_ADDRESS] }]),
+          lb1: proxiedConf(101, { password: SECRET }),
+          lb2: keepalivedConf([{ priority: 100, addresses: [VIRTUAL_ADDRESS], password: SECRET }]),
         },
       );
       const host = pair.host("lb1");
@@ -83,6 +85,7 @@ describe("a supervised proxy", { concurrency: 2 }, () => {
       assert.ok(noticed < 1_000 + SLACK_MS, `noticed after ${noticed} ms`);
       await pair.daemon("lb1").waitForLog(/proxy web: up/, 8_000, line.time);
       assert.notEqual(proxyPid(host), pid);
+      await lookAround(host);
     },
     { only: MIXED, programs: ["pgrep"] },
   );
@@ -211,3 +214,31 @@ describe("a supervised proxy", { concurrency: 2 }, () => {
     { only: OWN, programs: ["haproxy", "pgrep"] },
   );
 });
+
+/** What an operator sees of a proxy that serves, in every place where it is to be seen. */
+async function lookAround(host: Host): Promise<void> {
+  const { proxies } = JSON.parse((await ctl(host, "status", "--json")).stdout) as {
+    readonly proxies: readonly {
+      readonly up: boolean;
+      readonly status?: { readonly backends: readonly { readonly servers: readonly object[] }[] };
+    }[];
+  };
+  assert.equal(proxies[0]?.up, true);
+  assert.equal(proxies[0].status?.backends[0]?.servers.length, 1);
+  const { stdout: status } = await ctl(host, "status");
+  assert.match(status, /PROXIES\nweb +up +pid \d+/);
+  assert.match(status, /web\/web\/web1 +UP/);
+  const { stdout: metrics } = await ctl(host, "metrics");
+  assert.match(metrics, /^vrrpd_proxy_up\{proxy="web"\} 1$/m);
+  assert.match(metrics, /^vrrpd_proxy_restarts_total\{proxy="web"\} 1$/m);
+  await until("the statistics page to show the state", 5_000, async () => {
+    const { stdout } = await host.run("curl", ["-s", "http://127.0.0.1:8404/"], { check: false });
+    return /High availability: VRRP on [\s\S]*VI_1[\s\S]*Because/.test(stdout);
+  });
+  const { stdout: said, status: code } = await ctl(host, "support", "/run/bundle.tar.gz");
+  assert.equal(code, 0, said);
+  const { stdout: bundle } = await host.run("tar", ["-xzOf", "/run/bundle.tar.gz"]);
+  assert.match(bundle, /vrrp_instance VI_1/);
+  assert.match(bundle, /is frozen/);
+  assert.doesNotMatch(bundle, new RegExp(SECRET));
+}

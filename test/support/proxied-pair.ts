@@ -50,9 +50,14 @@ export const TRACK = ["@vrrpd track_proxy {", "@vrrpd     web weight -20", "@vrr
 
 export function proxiedConf(
   priority: number,
-  { block = proxyBlock(), globals = [] }: { block?: string; globals?: readonly string[] } = {},
+  {
+    block = proxyBlock(),
+    globals = [],
+    password,
+  }: { block?: string; globals?: readonly string[]; password?: string } = {},
 ): string {
-  return keepalivedConf([{ priority, addresses: [VIRTUAL_ADDRESS], lines: TRACK }], {
+  const instance = { priority, addresses: [VIRTUAL_ADDRESS], lines: TRACK };
+  return keepalivedConf([password === undefined ? instance : { ...instance, password }], {
     before: block,
     globals,
   });

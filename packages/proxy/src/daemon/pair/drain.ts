@@ -118,7 +118,7 @@ export class ThreadDrain {
 }
 
 /** Milliseconds that a connection without request is left alone. */
-const IDLE_GRACE = 250;
+const IDLE_GRACE = 500;
 
 /** Undefined for a unix socket. */
 function endpointText({ family, address }: Endpoint): string | undefined {

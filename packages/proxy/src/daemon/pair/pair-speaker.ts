@@ -235,7 +235,7 @@ function number(values: RowValues, column: keyof RowValues): number {
 
 /** Looks at a drain, and how many must find nothing. */
 const DRAIN_LOOK_MS = 15;
-const QUIET_LOOKS = 4;
+const QUIET_LOOKS = 6;
 /** Beats between two reports for operators; ten times as many for a proxy of very many. */
 const STATUS_BEATS = 5;
 const MANY_PROXIES = 1_000;

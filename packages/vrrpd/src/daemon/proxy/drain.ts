@@ -161,6 +161,6 @@ export class Drain {
 }
 
 /** How long connections have to say by their next answer that they end, before idle ones are closed. */
-const CLOSE_GRACE = milliseconds(250);
+const CLOSE_GRACE = milliseconds(500);
 /** How long a proxy may take to reset what is left. */
 const CUT_LIMIT = milliseconds(500);
