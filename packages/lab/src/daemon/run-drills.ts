@@ -12,18 +12,24 @@ export interface DrillSession {
   readonly jobs: number;
   /** Is told of what is done and of each verdict. */
   readonly tell: (line: string) => void;
+  /** False: no further drill begins. Default: always. */
+  readonly mayBegin?: () => boolean;
 }
 
 /** Runs drills, several labs at once; those that must be alone come last. The runs are in the order of the drills. */
 export async function runDrills(
   drills: readonly Drill[],
-  { programs, folder, openDriver, jobs, tell }: DrillSession,
+  { programs, folder, openDriver, jobs, tell, mayBegin = () => true }: DrillSession,
 ): Promise<DrillRun[]> {
   const runs = new Map<string, DrillRun>();
   const work = async (waiting: Drill[]): Promise<void> => {
     let driver: Awaited<ReturnType<typeof openDriver>> | undefined;
     try {
-      for (let drill = waiting.shift(); drill !== undefined; drill = waiting.shift()) {
+      for (
+        let drill = waiting.shift();
+        drill !== undefined && mayBegin();
+        drill = waiting.shift()
+      ) {
         const { name } = drill;
         driver ??= await openDriver();
         const run = await runDrill(drill, driver, programs, (line) => tell(`${name}: ${line}`));
