@@ -18,7 +18,7 @@ import { type Rule, runRules } from "../core/rule/rule.ts";
 import { countEvent } from "../core/server/counters.ts";
 import type { ProcessRates } from "../core/server/process-rates.ts";
 import * as stat from "../core/statistics.ts";
-import { createEndpoint, Session } from "../core/transaction.ts";
+import { createEndpoint, type Endpoint, Session } from "../core/transaction.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { DataPlane, SessionHost } from "./data-plane.ts";
 import { HttpClient } from "./http-client.ts";
@@ -51,6 +51,7 @@ export class Listener implements RingOwner, SessionHost {
   readonly #limits: ProcessLimits;
   readonly #name = socketNameRoom();
   readonly #isInherited: boolean;
+  readonly #boundTo: Endpoint | undefined;
   readonly #mayProceed: Listener[];
   /** `TlsContextSet.id` of the bind. */
   readonly #tls: number | undefined;
@@ -81,6 +82,7 @@ export class Listener implements RingOwner, SessionHost {
     this.#limits = limits;
     this.#mayProceed = place.all;
     this.#isInherited = bind.address.kind === "fd";
+    this.#boundTo = this.#ownAddress();
     this.#tls = plane.tls.binds.get(placeKey(frontend.index, place.number));
     this.#slot = plane.ring.attach(this);
     place.all.push(this);
@@ -321,7 +323,23 @@ export class Listener implements RingOwner, SessionHost {
 
   #readNames(fd: number, session: Session): void {
     if (socketName(fd, true, this.#name) > 0) readSocketAddress(this.#name, session.source);
-    if (socketName(fd, false, this.#name) > 0) readSocketAddress(this.#name, session.destination);
+    const bound = this.#boundTo;
+    if (bound === undefined) {
+      if (socketName(fd, false, this.#name) > 0) readSocketAddress(this.#name, session.destination);
+      return;
+    }
+    session.destination.family = bound.family;
+    session.destination.address.set(bound.address);
+    session.destination.port = bound.port;
+  }
+
+  /** The address that every connection is to; undefined where each has to be asked for its own. */
+  #ownAddress(): Endpoint | undefined {
+    if (this.bind.transparent || socketName(this.fd, false, this.#name) < 0) return undefined;
+    const endpoint = createEndpoint();
+    readSocketAddress(this.#name, endpoint);
+    const isAny = endpoint.address.every((byte) => byte === 0);
+    return endpoint.family === 0 || isAny ? undefined : endpoint;
   }
 }
 
