@@ -44,6 +44,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   "global unsetenv": "unsetenv HOME",
   "global default-path": "default-path config",
   "global strict-limits": "no strict-limits",
+  "global tune.h2.max-frame-size": "tune.h2.max-frame-size 20000",
   "global spread-checks": "spread-checks 7",
   "global master-worker": "master-worker",
   "global external-check": "external-check",

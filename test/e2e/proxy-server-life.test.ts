@@ -104,7 +104,8 @@ backend app
           "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         ]);
       await pause(100);
-      return serverLines(proxy);
+      // The request that was one too many may still count, or be over: both programs print either.
+      return serverLines(proxy).map((line) => line.replace(/[01] sessions/, "N sessions"));
     },
   );
   assert.deepEqual(ours, theirs);

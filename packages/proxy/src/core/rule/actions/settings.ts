@@ -163,7 +163,7 @@ export const SETTING_ACTIONS: readonly ActionKeyword[] = [
         if (value >= 0) transaction.retryLimit = value;
       },
     ),
-    source: "HAProxy configuration manual (3.1 and later) §4.4, set-retries",
+    source: "HAProxy configuration manual §4.4, set-retries (3.1 and later)",
   },
   ...[
     "set-nice",
