@@ -5,6 +5,7 @@ import type { Config } from "../core/config/model.ts";
 import type { LogTarget, RingSection } from "../core/config/section-model.ts";
 import { DEFAULT_MAX_FIELDS } from "../core/http/head.ts";
 import type { World } from "../core/sample/world.ts";
+import { setDefaultFullconns } from "../core/server/default-fullconn.ts";
 import { ProcessRates } from "../core/server/process-rates.ts";
 import { Statistics } from "../core/statistics.ts";
 import { type BoundSocket, servesSocket } from "./bind-sockets.ts";
@@ -123,6 +124,7 @@ export function createWorker(options: WorkerOptions): Worker {
     },
     options.shared,
   );
+  if (options.shared === undefined) setDefaultFullconns(world.proxies, limits.maxconn);
   const sinks = new Map<string, LogSink>();
   const targets: LogTarget[] = [];
   const sinkFor: SinkFor = (target, ownTag) => {
