@@ -11,29 +11,24 @@ import {
   TOO_MANY_FIELDS,
   URI_TOO_LONG,
 } from "../core/http/head.ts";
-import { standardReply } from "../core/http/replies.ts";
 import { PREFACE } from "../core/http2/frame.ts";
-import * as stat from "../core/statistics.ts";
 import {
   CAUSE_CLIENT_ABORT,
   CAUSE_CLIENT_TIMEOUT,
   CAUSE_KILLED,
   CAUSE_PROXY,
-  PHASE_REQUEST,
   type Session,
   TIME_ACCEPT,
-  TIME_END,
   TIME_FIRST_BYTE,
   TIME_HANDSHAKE,
   TIME_REQUEST,
   type Transaction,
 } from "../core/transaction.ts";
-import { closingReply } from "./closing-reply.ts";
+import { type BadRequest, logBadRequest, refuseRequest } from "./bad-request.ts";
 import { type Connection, type ConnectionOwner, OUTPUT_LOW } from "./connection.ts";
 import type { ClientEnd, DataPlane, SessionHost } from "./data-plane.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ExchangeClient } from "./exchange-client.ts";
-import { statisticsOfEnd } from "./exchange-statistics.ts";
 import { HeadGatherer } from "./head-gatherer.ts";
 import type { FrontendRuntime, ProxyRuntime } from "./proxy-runtime.ts";
 import { queueResponse } from "./response-writer.ts";
@@ -600,33 +595,18 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
 
   /** Answers what is no request, and logs it as one. */
   #refuse(status: number, cause: number): void {
-    const { plane, session, connection } = this;
-    const frontend = this.#frontend;
-    const front = frontend.frontend as FrontendRuntime;
-    plane.statistics.add(frontend.frontendRow, stat.STAT_EREQ, 1);
-    const transaction = plane.takeTransaction();
-    session.transactions++;
-    transaction.session = session;
-    transaction.http = true;
-    transaction.frontend = frontend.index;
-    transaction.status = status;
-    transaction.cause = cause;
-    transaction.phase = PHASE_REQUEST;
-    transaction.times[TIME_ACCEPT] =
-      session.transactions === 1 ? this.#acceptedAt : this.#idleSince;
-    transaction.times[TIME_HANDSHAKE] = transaction.times[TIME_ACCEPT];
-    transaction.times[TIME_FIRST_BYTE] = this.#firstByte;
-    transaction.times[TIME_END] = transaction.now = plane.now;
-    transaction.bytesIn = this.#head.end - this.#head.start;
-    const page = frontend.errorPages.get(status)?.(transaction) ?? standardReply(status);
-    const sent = closingReply(page);
-    transaction.bytesOut = sent.length;
-    statisticsOfEnd(plane, transaction, frontend, frontend);
-    front.log?.write(transaction, plane.ring.wallTime);
-    plane.giveTransaction(transaction);
+    const { plane, connection } = this;
+    const size = this.#head.end - this.#head.start;
+    const answer = refuseRequest(plane, this.#bad(cause), status, this.#firstByte, size);
     this.#dropHeld();
-    connection.queueBytes(sent);
+    connection.queueBytes(answer);
     this.#linger(true);
+  }
+
+  #bad(cause: number): BadRequest {
+    const { session } = this;
+    const since = session.transactions === 0 ? this.#acceptedAt : this.#idleSince;
+    return { session, frontend: this.#frontend, cause, since };
   }
 
   /** The client left between requests, or with half a head. */
@@ -648,29 +628,9 @@ export class HttpClient implements ConnectionOwner, ExchangeClient, TimerOwner, 
         this.#refuse(408, cause);
         return;
       }
-      if (!(isProbe && front.dontLogNull)) this.#logBad(cause);
+      if (!(isProbe && front.dontLogNull)) logBadRequest(plane, this.#bad(cause));
     }
     this.#close(false);
-  }
-
-  #logBad(cause: number): void {
-    const { plane, session } = this;
-    const frontend = this.#frontend;
-    const front = frontend.frontend as FrontendRuntime;
-    plane.statistics.add(frontend.frontendRow, stat.STAT_EREQ, 1);
-    const transaction = plane.takeTransaction();
-    transaction.session = session;
-    transaction.http = true;
-    transaction.frontend = frontend.index;
-    transaction.status = 400;
-    transaction.cause = cause;
-    transaction.phase = PHASE_REQUEST;
-    transaction.times[TIME_ACCEPT] =
-      session.transactions === 0 ? this.#acceptedAt : this.#idleSince;
-    transaction.times[TIME_HANDSHAKE] = transaction.times[TIME_ACCEPT];
-    transaction.times[TIME_END] = transaction.now = plane.now;
-    front.log?.write(transaction, plane.ring.wallTime);
-    plane.giveTransaction(transaction);
   }
 
   #dropHeld(): void {
