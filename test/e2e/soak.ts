@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { seededRandom } from "@ha/base";
-import { now, sleep } from "@ha/lab/namespaces";
+import { now, sleep, until } from "@ha/lab/namespaces";
 import { keepalivedConf } from "../support/keepalived-conf.ts";
 import { other, Pair, type Side, VIRTUAL_ADDRESS } from "../support/pair.ts";
 import { masterDown, type Pairing } from "../support/scenario.ts";
@@ -157,6 +157,7 @@ export async function soak(
       const what = `step ${step}, ${kind.name} on ${side}`;
       let healed: number;
       try {
+        await speaking(pair);
         await kind.act(state, side);
         healed = now();
         await pair.settle("lb1", 8000);
@@ -184,7 +185,13 @@ export async function soak(
     if (after.memory > before.memory * 1.5 + 20) {
       violations.push(`memory grew from ${before.memory} to ${after.memory} MB`);
     }
-    await Promise.all([pair.daemon("lb1").stop(), pair.daemon("lb2").stop()]);
+    try {
+      await speaking(pair);
+      await Promise.all([pair.daemon("lb1").stop(), pair.daemon("lb2").stop()]);
+    } catch (error) {
+      violations.push(`the end: ${error instanceof Error ? error.message : String(error)}`);
+      tell(processTable(pair));
+    }
     await sleep(200);
     for (const address of [VIRTUAL_ADDRESS, SECOND_ADDRESS]) {
       const left = pair.holders.of(address);
@@ -194,6 +201,19 @@ export async function soak(
     return { steps, violations, longestNone, longestTwo, resources: { before, after } };
   } finally {
     await pair.close();
+  }
+}
+
+/** Waits until both daemons run: on a loaded machine a guard may just be starting one anew, without any fault of ours. */
+async function speaking(pair: Pair): Promise<void> {
+  for (const side of ["lb1", "lb2"] as const) {
+    await until(`a daemon on ${side}`, 8000, () => {
+      try {
+        return pair.daemon(side).speaker() > 0;
+      } catch {
+        return false;
+      }
+    });
   }
 }
 
