@@ -205,6 +205,33 @@ test("A baseline with a failed request or a gap of its own is inconclusive, even
   assert.equal(judged(none, check).verdict, "INCONCLUSIVE");
 });
 
+test("A request that hangs since before the baseline is neither a disturbance nor a victim", () => {
+  const old: HistoryEvent[] = [1, 4].map((time) => {
+    return {
+      kind: "answer",
+      at: seconds(-1),
+      until: seconds(time),
+      probe: "who",
+      failure: "timeout",
+    };
+  });
+  assert.equal(
+    judged([...steady(), ...old], drillWith("[{probe: who, failed: 0}]")).verdict,
+    "PASS",
+  );
+});
+
+test("A request that was under way when the fault came counts as failed by it", () => {
+  const victim: HistoryEvent = {
+    ...{ kind: "answer", at: seconds(1.8), until: seconds(2.3) },
+    ...{ probe: "who", failure: "timeout" },
+  };
+  assert.equal(
+    judged([...steady(), victim], drillWith("[{probe: who, failed: 0}]")).verdict,
+    "FAIL",
+  );
+});
+
 test("A failure while the machine stood still is inconclusive, a pass while it did is a pass", () => {
   const stall: HistoryEvent = { kind: "stall", at: seconds(3), until: seconds(4), host: "client" };
   const gap = answers((time) => (time < 3 || time > 4 ? "lb1" : undefined));

@@ -83,7 +83,7 @@ function disturbance(evidence: Evidence): string | undefined {
   for (const { id } of drill.probes) {
     const answers = answersOf(history, id);
     const failed = answers.filter(
-      ({ until, failure }) => failure !== undefined && isIn(until, window),
+      ({ at, until, failure }) => failure !== undefined && isIn(at, window) && isIn(until, window),
     ).length;
     if (failed > 0) return `${failed} requests of probe '${id}' failed before anything was done`;
     const gap = longestGap(answers, window);
@@ -144,8 +144,9 @@ function judgeCheck(check: Check, window: Spell, evidence: Evidence): Finding[] 
       judgeTransitions(host, wanted, window, evidence),
     );
   const answers = answersOf(history, check.probe);
-  // What was under way when the fault came may be its victim.
-  const asked = answers.filter(({ until }) => isIn(until, window));
+  // What was under way when the fault came may be its victim; what hangs since before the baseline is not.
+  const since = eventsOf(history, "baseline")[0]?.at ?? window.from;
+  const asked = answers.filter(({ at, until }) => at >= since && isIn(until, window));
   if ("longest_gap" in check) {
     const before = answers.filter(({ until }) => until < window.from).at(-1);
     const gap = longestGap(answers, { from: before?.until ?? window.from, to: window.to });

@@ -162,6 +162,7 @@ export class Balancer {
   async replaceDaemon(kind: DaemonName): Promise<Micros> {
     const time = this.signalService("daemon", "SIGTERM");
     await until(`the daemon of ${this.host.name} to end`, 15_000, () => this.#all().length === 0);
+    this.#report({ kind: "state", at: micros(now()), host: this.host.name, state: STOPPED });
     this.#kind = kind;
     await this.startDaemon();
     return time;

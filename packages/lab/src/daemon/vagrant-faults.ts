@@ -82,7 +82,9 @@ export async function applyVagrantFault(fault: Fault, lab: VagrantDriver): Promi
     case "upgrade": {
       const from = fault.to === "vrrpd" ? "keepalived" : "vrrpd";
       const change = (old: string, next: string): string =>
-        `systemctl stop ${old}; date +%s.%N >/run/lab-stopped; systemctl start ${next}`;
+        `systemctl stop ${old}; systemctl start ${next}`;
+      // What it said before is no state of the new one.
+      lab.noteStopped(fault.on, micros(now()));
       return onMachine(lab, fault.on, change(from, fault.to), { undo: change(fault.to, from) });
     }
     case "switchover":
