@@ -44,7 +44,10 @@ test("what was written is read", () => {
 
 test("another secret, or another instance, makes nothing that is believed", () => {
   assert.equal(decodeHandover(encodeHandover(request, instanceOf("other")), find), undefined);
-  assert.equal(decodeHandover(encodeHandover(request, own), () => undefined), undefined);
+  assert.equal(
+    decodeHandover(encodeHandover(request, own), () => undefined),
+    undefined,
+  );
 });
 
 test("no flipped bit is believed, and no bytes make the reader throw", () => {
