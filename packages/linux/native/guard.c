@@ -39,6 +39,7 @@
 #define _GNU_SOURCE
 #include "guard.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -389,9 +390,9 @@ static bool processor_times(int64_t *ran, int64_t *waited) {
   return length > 0;
 }
 
-static bool is_runnable(void) {
-  char path[64], text[256];
-  snprintf(path, sizeof path, "/proc/%d/stat", (int)guard.daemon);
+static bool is_thread_runnable(const char *thread) {
+  char path[320], text[256];
+  snprintf(path, sizeof path, "/proc/%d/task/%s/stat", (int)guard.daemon, thread);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
   ssize_t length = read(fd, text, sizeof text - 1);
@@ -399,6 +400,20 @@ static bool is_runnable(void) {
   text[length > 0 ? length : 0] = '\0';
   const char *name_end = strrchr(text, ')');
   return name_end != NULL && strncmp(name_end, ") R", 3) == 0;
+}
+
+/* Whether any thread of the daemon wants to run: the main one may sleep because it waits for one of V8's that gets no processor. */
+static bool is_runnable(void) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/task", (int)guard.daemon);
+  DIR *threads = opendir(path);
+  if (threads == NULL) return false;
+  bool runnable = false;
+  for (struct dirent *entry; !runnable && (entry = readdir(threads)) != NULL;) {
+    runnable = entry->d_name[0] != '.' && is_thread_runnable(entry->d_name);
+  }
+  closedir(threads);
+  return runnable;
 }
 
 /*
