@@ -127,7 +127,7 @@ export const STAT_API_CLIENTS = 47;
 /** Of each thread, in that row too: log lines nobody took. */
 export const STAT_LOGS_DROPPED = 48;
 /** HTTP/2's counters, in the order of their columns in `show stat`. Of frontends and servers. */
-export const STAT_H2 = 49;
+const STAT_H2 = 49;
 export const STAT_H2_HEADERS = STAT_H2;
 export const STAT_H2_DATA = STAT_H2 + 1;
 export const STAT_H2_SETTINGS = STAT_H2 + 2;

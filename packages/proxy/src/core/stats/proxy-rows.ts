@@ -533,7 +533,7 @@ function tlsCounters(sum: (field: number) => number): RowValues {
 }
 
 function h2Counters(sum: (field: number) => number): RowValues {
-  const of = (place: number) => sum(stat.STAT_H2 + place);
+  const of = (place: number) => sum(stat.STAT_H2_HEADERS + place);
   return {
     h2_headers_rcvd: of(0),
     h2_data_rcvd: of(1),
