@@ -44,6 +44,8 @@ const SECOND_ADDRESS = "10.77.0.101";
 const PRIORITY = { lb1: 150, lb2: 100 } as const;
 /** What a loaded machine and the looking itself may add, in milliseconds. */
 const SLACK = 250;
+/** Until a host must have its daemon and the address back, in milliseconds: a guard whose daemon often dies waits up to a minute. */
+const BACK = 70_000;
 
 const KINDS: readonly Kind[] = [
   {
@@ -160,7 +162,7 @@ export async function soak(
         await speaking(pair);
         await kind.act(state, side);
         healed = now();
-        await pair.settle("lb1", 8000);
+        await pair.settle("lb1", BACK);
       } catch (error) {
         violations.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
         tell(processTable(pair));
@@ -178,6 +180,7 @@ export async function soak(
       pair.lan.capture.forget(now() - 5_000_000);
       pair.holders.forget();
     }
+    await speaking(pair).catch(() => {});
     const after = resourcesOf(pair);
     if (after.descriptors > before.descriptors + 6) {
       violations.push(`descriptors grew from ${before.descriptors} to ${after.descriptors}`);
@@ -207,7 +210,7 @@ export async function soak(
 /** Waits until both daemons run: on a loaded machine a guard may just be starting one anew, without any fault of ours. */
 async function speaking(pair: Pair): Promise<void> {
   for (const side of ["lb1", "lb2"] as const) {
-    await until(`a daemon on ${side}`, 8000, () => {
+    await until(`a daemon on ${side}`, BACK, () => {
       try {
         return pair.daemon(side).speaker() > 0;
       } catch {
