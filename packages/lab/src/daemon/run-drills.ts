@@ -31,7 +31,15 @@ export async function runDrills(
         drill = waiting.shift()
       ) {
         const { name } = drill;
-        driver ??= await openDriver();
+        try {
+          driver ??= await openDriver();
+        } catch (error) {
+          const reason = `no lab could be opened: ${error instanceof Error ? error.message : String(error)}`;
+          tell(`${name}: INCONCLUSIVE (${reason})`);
+          const judgement = { verdict: "INCONCLUSIVE", reason, findings: [] } as const;
+          runs.set(name, { drill, programs, judgement, history: [] });
+          continue;
+        }
         const run = await runDrill(drill, driver, programs, (line) => tell(`${name}: ${line}`));
         const kept = await keepArtefacts(folder, run, driver);
         const { verdict, reason } = run.judgement;
