@@ -81,6 +81,7 @@ function run(program: readonly string[]): string[] {
       "--kill-child",
       "--mount-proc",
       "bash",
+      "--norc",
       "-c",
       SCRIPT,
       "bash",

@@ -45,7 +45,8 @@ export class Host {
       "unshare",
       [
         ...["--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
-        ...["bash", "-c", SETUP, "bash", name, String(ttl), room, ...keptPaths()],
+        // Its input is a socket, which bash takes for a remote shell and reads the user's .bashrc for.
+        ...["bash", "--norc", "-c", SETUP, "bash", name, String(ttl), room, ...keptPaths()],
       ],
       { stdio: ["pipe", "pipe", "pipe"], env: ENVIRONMENT },
     );

@@ -72,7 +72,9 @@ test("bash completes commands, and the options of the command at hand", () => {
   const complete = (...words: readonly string[]): string[] => {
     const script = `${parsed.help}
 COMP_WORDS=(vrrpctl ${words.join(" ")} ""); COMP_CWORD=$(( \${#COMP_WORDS[@]} - 1 )); _vrrpctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const { stdout, stderr, status } = spawnSync("bash", ["-c", script], { encoding: "utf8" });
+    const { stdout, stderr, status } = spawnSync("bash", ["--norc", "-c", script], {
+      encoding: "utf8",
+    });
     assert.deepEqual([status, stderr], [0, ""]);
     return stdout.trim().split("\n");
   };
