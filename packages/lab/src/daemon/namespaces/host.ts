@@ -25,6 +25,7 @@ export class Host {
   /** The first process of the host, as this process sees it. */
   readonly pid: number;
   readonly #holder: ChildProcess;
+  readonly #beside = new Set<ChildProcess>();
 
   private constructor(name: string, pid: number, holder: ChildProcess) {
     this.name = name;
@@ -82,12 +83,15 @@ export class Host {
     });
   }
 
-  /** Starts a program on this host's network that is none of its processes: it survives `killAll`. */
+  /** Starts a program on this host's network that is none of its processes: it survives `killAll`, and ends with the host. */
   spawnBeside(command: string, args: readonly string[] = []): HostProcess {
-    return spawn("nsenter", [...this.#enter([]), command, ...args], {
+    const child = spawn("nsenter", [...this.#enter([]), command, ...args], {
       stdio: ["pipe", "pipe", "pipe"],
       env: ENVIRONMENT,
     });
+    this.#beside.add(child);
+    child.once("exit", () => this.#beside.delete(child));
+    return child;
   }
 
   /** Runs a program to its end. Rejects when it fails, unless `check` is false. */
@@ -145,6 +149,7 @@ export class Host {
   }
 
   async close(): Promise<void> {
+    for (const child of this.#beside) child.kill("SIGKILL");
     if (this.#holder.exitCode !== null || this.#holder.signalCode !== null) return;
     const ended = once(this.#holder, "exit");
     this.#holder.kill("SIGKILL"); // --kill-child takes the first process along, and the kernel all others.
