@@ -153,6 +153,22 @@ test("a switchover that nobody takes is undone", () => {
   assert.equal(rig.holds, true);
 });
 
+test("a member of a group does not take back what another one has given away", () => {
+  for (const others of [false, true]) {
+    const rig = master();
+    rig.update(FAULT);
+    rig.run(milliseconds(100));
+    if (others) rig.router.handle({ type: "group", to: "backup" });
+    rig.update({ faults: [] });
+    assert.equal(
+      rig.take().some((line) => line.endsWith("took-back")),
+      !others,
+    );
+    rig.run(seconds(2));
+    assert.equal(rig.state, others ? "backup" : "master");
+  }
+});
+
 test("a lowered priority says 0 and at once the new one, and the addresses go when the winner is heard", () => {
   const rig = master();
   rig.update({ priority: 98 });

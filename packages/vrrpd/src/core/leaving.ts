@@ -33,6 +33,7 @@ export function beginLeaving(
     winner: winner?.from,
     winnerInterval: winner?.interval ?? standing.router.interval,
     winnerPriority: winner?.priority ?? 0,
+    groupLeft: false,
   };
   const actions: Action[] = [{ type: "stop-announcing" }, { type: "cancel-timers" }];
   if (winner === undefined) actions.push(FAREWELL, FAREWELL);
@@ -70,7 +71,7 @@ export function stepLeaving(
       };
     case "timer":
       if (event.timer !== "leave") return stay(state);
-      if (leaving.winner === undefined && leaving.cause === "switchover") {
+      if (leaving.winner === undefined && leaving.cause === "switchover" && !leaving.groupLeft) {
         return takeBack(standing, state, leaving);
       }
       return finish(standing, state, leaving);
@@ -82,7 +83,7 @@ export function stepLeaving(
       return stay({ ...state, leaving: { ...leaving, cause: "fault" } });
     case "recovered":
       // What made us leave has passed, and nobody has taken over.
-      if (leaving.cause === "fault" && leaving.winner === undefined) {
+      if (leaving.cause === "fault" && leaving.winner === undefined && !leaving.groupLeft) {
         return takeBack(standing, state, leaving);
       }
       return stay(state);
@@ -99,8 +100,10 @@ export function stepLeaving(
     case "address-conflict":
     case "witness":
     case "held":
-    case "group":
       return stay(state);
+    case "group":
+      if (event.to !== "backup") return stay(state);
+      return stay({ ...state, leaving: { ...leaving, groupLeft: true } });
     default:
       return unreachable(event);
   }
@@ -110,7 +113,7 @@ function finish(standing: Standing, state: Master, leaving: Leaving): Step {
   const { cause, winner } = leaving;
   const step = ended(standing, state, leaving);
   const actions = [...step.actions, report({ type: "left", cause, winner })];
-  if (step.state.name === "backup") actions.push(PULL_GROUP);
+  if (step.state.name === "backup" || winner !== undefined) actions.push(PULL_GROUP);
   return { state: step.state, actions };
 }
 

@@ -53,6 +53,8 @@ export interface Leaving {
   readonly winner: IpAddress | undefined;
   readonly winnerInterval: Micros;
   readonly winnerPriority: number;
+  /** Another member of the sync group has let go already: this one cannot take its mastership back alone. */
+  readonly groupLeft: boolean;
 }
 
 /** Silent, without addresses, until every reason is gone. */
