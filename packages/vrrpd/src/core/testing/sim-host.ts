@@ -64,6 +64,8 @@ export class SimHost {
   utcOffset = micros(1_800_000_000_000_000);
   /** Woken after a pause longer than the down timer while master: adverts sent since, until it has yielded. */
   staleAdverts: number | undefined;
+  /** What was reloaded while the process was paused. */
+  readonly #unreadReloads: Partial<Router>[] = [];
   /** When a priority 0 of this host last went out. */
   lastFarewell: Micros | undefined;
 
@@ -244,7 +246,12 @@ export class SimHost {
     this.#tell();
   }
 
+  /** A paused process reads its signals and files once it wakes. */
   reload(change: Partial<Router>): void {
+    if (this.paused) {
+      this.#unreadReloads.push(change);
+      return;
+    }
     for (const seat of this.seats) {
       seat.settings = { ...seat.settings, ...change };
       seat.router?.reconfigure(seat.settings);
@@ -318,9 +325,14 @@ export class SimHost {
       if (this.#lan.random.next() < 0.5) this.#tell();
       this.#clock.resume();
       this.#drain();
+      this.#readReloads();
       this.#tell();
       this.#lan.changed(this);
     });
+  }
+
+  #readReloads(): void {
+    for (const change of this.#unreadReloads.splice(0)) this.reload(change);
   }
 
   #drain(): void {
@@ -339,6 +351,7 @@ export class SimHost {
       seat.router?.abandon();
       seat.router = undefined;
     }
+    this.#readReloads();
     for (const run of this.#guard) run.stop();
     this.#guard = [];
     this.#socket.clear();
