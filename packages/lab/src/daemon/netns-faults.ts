@@ -4,6 +4,7 @@ import type { Balancer } from "./balancer.ts";
 import { programOf } from "./namespaces/host.ts";
 import { now } from "./namespaces/wall-clock.ts";
 import type { NetnsDriver } from "./netns-driver.ts";
+import { undoing } from "./undoing.ts";
 
 type Act<K extends Fault["kind"]> = (
   fault: Extract<Fault, { readonly kind: K }>,
@@ -172,18 +173,6 @@ const switchover: Act<"switchover"> = async ({ on }, lab) => {
   const at = await balancer.vrrpctl("switchover");
   return { at, undo: () => balancer.vrrpctl("switchover", "--back") };
 };
-
-/** An undo that takes effect when it is begun. */
-function undoing(at: Micros, undo: () => Promise<unknown>): Applied {
-  return {
-    at,
-    undo: async () => {
-      const time = micros(now());
-      await undo();
-      return time;
-    },
-  };
-}
 
 function nothingToUndo(at: Micros): Applied {
   return { at, undo: async () => micros(now()) };

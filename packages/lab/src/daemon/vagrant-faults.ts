@@ -1,6 +1,7 @@
 import { type Micros, micros } from "@ha/base";
 import { type Applied, breakFile, type Fault, fixedDuration, netemWords } from "../core/index.ts";
 import { now } from "./namespaces/wall-clock.ts";
+import { undoing } from "./undoing.ts";
 import { UNITS, type VagrantDriver } from "./vagrant-driver.ts";
 import { dataInterface, virsh } from "./virsh.ts";
 
@@ -240,15 +241,4 @@ async function onMachine(
 ): Promise<Applied> {
   const machine = lab.machine(on);
   return { at: await machine.runAt(script), undo: () => machine.runAt(undo) };
-}
-
-function undoing(at: Micros, undo: () => Promise<unknown>): Applied {
-  return {
-    at,
-    undo: async () => {
-      const time = micros(now());
-      await undo();
-      return time;
-    },
-  };
 }
