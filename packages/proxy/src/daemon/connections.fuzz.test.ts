@@ -1,28 +1,28 @@
 import { strict as assert } from "node:assert";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
-import { ip, type Random, seededRandom } from "@ha/base";
-import { type Executor, listenStream, openRing, RingError } from "@ha/linux/ring";
-import type { Config } from "../core/config/model.ts";
-import { ProcessRates } from "../core/server/process-rates.ts";
-import { parseCommandLine } from "./cli.ts";
-import { loadConfiguration } from "./config-check.ts";
-import { createWorker, statisticsBytes } from "./worker.ts";
+import { type Random, seededRandom } from "@ha/base";
+import type { Executor } from "@ha/linux/ring";
+import {
+  FUZZ_SEED,
+  fuzzClients,
+  fuzzConfiguration,
+  leftBehind,
+  refusal,
+  workerUnderFuzz,
+} from "./testing/worker-under-fuzz.ts";
 
 // Goal: whatever clients and servers do, no byte of one request's answer reaches another's client, and when all is
 // over nothing is left: no buffer, slot, timer, transaction or descriptor. Method: a data plane in this very thread
 // (the ring lets libuv live beside it), hostile clients and a hostile origin from a seed, short time limits.
-const SEED = Number(
-  process.env["FUZZ_SEED"] ?? 1 + (Math.floor(performance.now() * 1000) % 1_000_000),
-);
-const CLIENTS = Number(process.env["FUZZ_CLIENTS"] ?? 300);
+const CLIENTS = fuzzClients(300);
 
 for (const executor of ["io_uring", "epoll"] as const) {
-  test(`${executor}: hostile clients and servers leave nothing behind (seed ${SEED})`, {
+  test(`${executor}: hostile clients and servers leave nothing behind (seed ${FUZZ_SEED})`, {
     skip: refusal(executor),
     timeout: 60_000,
   }, async () => {
-    const random = seededRandom(SEED);
+    const random = seededRandom(FUZZ_SEED);
     const origin = await startOrigin(random);
     const { worker, http, tcp } = await startWorker(executor, origin.port);
     worker.start();
@@ -33,32 +33,8 @@ for (const executor of ["io_uring", "epoll"] as const) {
           await (random.next() < 0.8 ? httpClient(http, random) : tcpClient(tcp, random));
       };
       await Promise.all(Array.from({ length: 24 }, runner));
-      await until(() => worker.isDrained, "sessions end");
-      worker.kill();
-      const { plane, ring } = worker;
-      await until(() => plane.connections.open === 0 && ring.operations === 0, "connections close");
-      const rest = {
-        buffers: ring.buffersHeld,
-        slots: ring.slotsHeld - worker.listeners.length,
-        operations: ring.operations,
-        stale: ring.stale,
-        exchanges: plane.exchangesHeld,
-        transactions: plane.transactionsHeld,
-        clients: plane.clients.size,
-        served: worker.world.proxies.map(({ servers }) => Array.from(servers.served)),
-        queued: worker.world.proxies.map(({ servers }) => Array.from(servers.backend)[0]),
-      };
-      assert.deepEqual(rest, {
-        buffers: 0,
-        slots: 0,
-        operations: 0,
-        stale: 0,
-        exchanges: 0,
-        transactions: 0,
-        clients: 0,
-        served: [[], [0, 0], [0]],
-        queued: [0, 0, 0],
-      });
+      const rest = await leftBehind(worker);
+      assert.deepEqual(rest, Object.fromEntries(Object.keys(rest).map((name) => [name, 0])));
     } finally {
       worker.ring.stop();
       origin.close();
@@ -67,7 +43,7 @@ for (const executor of ["io_uring", "epoll"] as const) {
 }
 
 async function startWorker(executor: Executor, origin: number) {
-  const config = await configuration(`
+  const config = await fuzzConfiguration(`
 defaults
   mode http
   timeout client 150ms
@@ -92,39 +68,8 @@ listen raw
   bind 127.0.0.1:2
   server s1 127.0.0.1:${origin}
 `);
-  const worker = createWorker({
-    config,
-    thread: 1,
-    executor,
-    limits: {
-      maxconn: 1_000,
-      connections: new Int32Array(new SharedArrayBuffer(4)),
-      rates: new ProcessRates().buffer,
-    },
-    shared: undefined,
-    statistics: new SharedArrayBuffer(statisticsBytes(config)),
-  });
-  assert.deepEqual(worker.diagnostics.list, []);
-  const ports = [0, 2].map((frontend) => {
-    const fd = listenStream({
-      address: { kind: "inet", address: ip("127.0.0.1"), port: 0 },
-      backlog: 256,
-    });
-    if (typeof fd !== "number") throw new Error(fd.operation);
-    const listener = worker.listen({ frontend, bind: 0, fd, shard: 0, shards: 1 });
-    return listener.port;
-  });
+  const { worker, ports } = workerUnderFuzz(config, executor, [0, 2]);
   return { worker, http: ports[0] as number, tcp: ports[1] as number };
-}
-
-async function configuration(text: string): Promise<Config> {
-  const loaded = await loadConfiguration(parseCommandLine(["-f", "fuzz.cfg"]), [
-    { name: "fuzz.cfg", text },
-  ]);
-  if (loaded.config === undefined) {
-    throw new Error(loaded.findings.list.map(({ message }) => message).join("\n"));
-  }
-  return loaded.config;
 }
 
 /** Answers `/<token>/<size>` with the token over and over, in any way that comes to mind. */
@@ -239,22 +184,4 @@ function converse(port: number, text: string, token: string, random: Random): Pr
     };
     socket.once("connect", () => step(0));
   });
-}
-
-async function until(done: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 8_000;
-  while (!done()) {
-    assert.ok(performance.now() < end, `in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-function refusal(executor: Executor): string | false {
-  try {
-    openRing({ executor, smallCount: 64, smallLent: 8, largeCount: 4 }).destroy();
-    return false;
-  } catch (error) {
-    if (!(error instanceof RingError)) throw error;
-    return error.message;
-  }
 }

@@ -2,9 +2,8 @@ import { strict as assert } from "node:assert";
 import { createServer, type Http2Server } from "node:http2";
 import { type AddressInfo, connect, createServer as createTcp, type Socket } from "node:net";
 import { test } from "node:test";
-import { ip, type Random, seededRandom } from "@ha/base";
-import { type Executor, listenStream, openRing, RingError } from "@ha/linux/ring";
-import type { Config } from "../../core/config/model.ts";
+import { type Random, seededRandom } from "@ha/base";
+import type { Executor } from "@ha/linux/ring";
 import {
   FLAG_END_HEADERS,
   FLAG_END_STREAM,
@@ -23,26 +22,27 @@ import {
   EVENT_NONE,
   FrameReader,
 } from "../../core/http2/frame-reader.ts";
-import { ProcessRates } from "../../core/server/process-rates.ts";
-import { parseCommandLine } from "../cli.ts";
-import { loadConfiguration } from "../config-check.ts";
-import { createWorker, statisticsBytes } from "../worker.ts";
+import {
+  FUZZ_SEED,
+  fuzzClients,
+  fuzzConfiguration,
+  leftBehind,
+  refusal,
+  workerUnderFuzz,
+} from "../testing/worker-under-fuzz.ts";
 
 // Goal: whatever clients and servers of HTTP/2 do, no byte of one stream's answer reaches another stream, and when all
 // is over nothing is left. Method: as in connections.fuzz.test.ts, with clients that send frames of every kind, in any
 // pieces, and with one origin that speaks HTTP/1 and one that speaks HTTP/2.
-const SEED = Number(
-  process.env["FUZZ_SEED"] ?? 1 + (Math.floor(performance.now() * 1000) % 1_000_000),
-);
-const CLIENTS = Number(process.env["FUZZ_CLIENTS"] ?? 200);
+const CLIENTS = fuzzClients(200);
 const LIMITS = { frameSize: 16_384, blockSize: 65_536, continuations: 100 };
 
 for (const executor of ["io_uring", "epoll"] as const) {
-  test(`${executor}: hostile HTTP/2 clients leave nothing behind (seed ${SEED})`, {
+  test(`${executor}: hostile HTTP/2 clients leave nothing behind (seed ${FUZZ_SEED})`, {
     skip: refusal(executor),
     timeout: 60_000,
   }, async () => {
-    const random = seededRandom(SEED);
+    const random = seededRandom(FUZZ_SEED);
     const http1 = await startHttp1(random);
     const http2 = await startHttp2(random);
     const { worker, port } = await startWorker(
@@ -57,28 +57,8 @@ for (const executor of ["io_uring", "epoll"] as const) {
         while (left-- > 0) await converse(port, random);
       };
       await Promise.all(Array.from({ length: 16 }, runner));
-      await until(() => worker.isDrained, "sessions end");
-      worker.kill();
-      const { plane, ring } = worker;
-      await until(() => plane.connections.open === 0 && ring.operations === 0, "connections close");
-      const rest = {
-        buffers: ring.buffersHeld,
-        slots: ring.slotsHeld - worker.listeners.length,
-        stale: ring.stale,
-        exchanges: plane.exchangesHeld,
-        transactions: plane.transactionsHeld,
-        clients: plane.clients.size,
-        served: worker.world.proxies.map(({ servers }) => Array.from(servers.served)),
-      };
-      assert.deepEqual(rest, {
-        buffers: 0,
-        slots: 0,
-        stale: 0,
-        exchanges: 0,
-        transactions: 0,
-        clients: 0,
-        served: [[], [0], [0]],
-      });
+      const rest = await leftBehind(worker);
+      assert.deepEqual(rest, Object.fromEntries(Object.keys(rest).map((name) => [name, 0])));
     } finally {
       worker.ring.stop();
       http1.close();
@@ -88,7 +68,7 @@ for (const executor of ["io_uring", "epoll"] as const) {
 }
 
 async function startWorker(executor: Executor, http1: number, http2: number) {
-  const config = await configuration(`
+  const config = await fuzzConfiguration(`
 defaults
   mode http
   timeout client 150ms
@@ -110,35 +90,8 @@ backend two
   http-reuse always
   server s1 127.0.0.1:${http2} proto h2
 `);
-  const worker = createWorker({
-    config,
-    thread: 1,
-    executor,
-    limits: {
-      maxconn: 1_000,
-      connections: new Int32Array(new SharedArrayBuffer(4)),
-      rates: new ProcessRates().buffer,
-    },
-    shared: undefined,
-    statistics: new SharedArrayBuffer(statisticsBytes(config)),
-  });
-  assert.deepEqual(worker.diagnostics.list, []);
-  const fd = listenStream({
-    address: { kind: "inet", address: ip("127.0.0.1"), port: 0 },
-    backlog: 256,
-  });
-  if (typeof fd !== "number") throw new Error(fd.operation);
-  return { worker, port: worker.listen({ frontend: 0, bind: 0, fd, shard: 0, shards: 1 }).port };
-}
-
-async function configuration(text: string): Promise<Config> {
-  const loaded = await loadConfiguration(parseCommandLine(["-f", "fuzz.cfg"]), [
-    { name: "fuzz.cfg", text },
-  ]);
-  if (loaded.config === undefined) {
-    throw new Error(loaded.findings.list.map(({ message }) => message).join("\n"));
-  }
-  return loaded.config;
+  const { worker, ports } = workerUnderFuzz(config, executor, [0]);
+  return { worker, port: ports[0] as number };
 }
 
 /** `/<where>/<token>/<size>` */
@@ -333,22 +286,4 @@ function converse(port: number, random: Random): Promise<void> {
     };
     socket.once("connect", () => step(0));
   });
-}
-
-async function until(done: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 8_000;
-  while (!done()) {
-    assert.ok(performance.now() < end, `in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-function refusal(executor: Executor): string | false {
-  try {
-    openRing({ executor, smallCount: 64, smallLent: 8, largeCount: 4 }).destroy();
-    return false;
-  } catch (error) {
-    if (!(error instanceof RingError)) throw error;
-    return error.message;
-  }
 }

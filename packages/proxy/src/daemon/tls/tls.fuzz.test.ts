@@ -6,24 +6,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createServer as createTlsServer, connect as tlsConnect } from "node:tls";
-import { ip, type Random, seededRandom } from "@ha/base";
-import { type Executor, listenStream, openRing, RingError } from "@ha/linux/ring";
+import { type Random, seededRandom } from "@ha/base";
+import type { Executor } from "@ha/linux/ring";
 import { tlsHeld } from "@ha/linux/tls";
-import type { Config } from "../../core/config/model.ts";
-import { ProcessRates } from "../../core/server/process-rates.ts";
-import { parseCommandLine } from "../cli.ts";
-import { loadConfiguration } from "../config-check.ts";
 import { createConfigHost } from "../config-host.ts";
-import { createWorker, statisticsBytes } from "../worker.ts";
+import {
+  FUZZ_SEED,
+  fuzzClients,
+  fuzzConfiguration,
+  leftBehind,
+  refusal,
+  workerUnderFuzz,
+} from "../testing/worker-under-fuzz.ts";
 import { openTls } from "./open-tls.ts";
 
 // Goal: whatever comes over a connection with TLS, and whatever a server with TLS does, nothing throws, no byte reaches
 // another's client, and nothing is left when all is over. Method: a data plane in this thread, TLS on both sides of it;
 // clients reach it through a relay that flips, cuts, delays and drops bytes, from a seed.
-const SEED = Number(
-  process.env["FUZZ_SEED"] ?? 1 + (Math.floor(performance.now() * 1000) % 1_000_000),
-);
-const CLIENTS = Number(process.env["FUZZ_CLIENTS"] ?? 200);
+const CLIENTS = fuzzClients(200);
 
 const folder = mkdtempSync(join(tmpdir(), "tls-fuzz-"));
 const pem = join(folder, "both.pem");
@@ -41,11 +41,11 @@ before(() => {
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 for (const executor of ["io_uring", "epoll"] as const) {
-  test(`${executor}: TLS that is cut, flipped and dropped leaves nothing behind (seed ${SEED})`, {
+  test(`${executor}: TLS that is cut, flipped and dropped leaves nothing behind (seed ${FUZZ_SEED})`, {
     skip: refusal(executor),
     timeout: 60_000,
   }, async () => {
-    const random = seededRandom(SEED);
+    const random = seededRandom(FUZZ_SEED);
     const origin = await startOrigin(random);
     const before = tlsHeld().sessions;
     const { worker, ports } = await startWorker(executor, origin.port);
@@ -62,18 +62,8 @@ for (const executor of ["io_uring", "epoll"] as const) {
       };
       await Promise.all(Array.from({ length: 16 }, runner));
       relay.close();
-      await until(() => worker.isDrained, "sessions end");
-      worker.kill();
-      const { plane, ring } = worker;
-      await until(() => plane.connections.open === 0 && ring.operations === 0, "connections close");
       const rest = {
-        buffers: ring.buffersHeld,
-        slots: ring.slotsHeld - worker.listeners.length,
-        operations: ring.operations,
-        stale: ring.stale,
-        exchanges: plane.exchangesHeld,
-        transactions: plane.transactionsHeld,
-        clients: plane.clients.size,
+        ...(await leftBehind(worker)),
         tls: tlsHeld().sessions - before,
         counted: worker.rates.tls.open,
       };
@@ -88,7 +78,7 @@ for (const executor of ["io_uring", "epoll"] as const) {
 }
 
 async function startWorker(executor: Executor, origin: number) {
-  const config = await configuration(`
+  const config = await fuzzConfiguration(`
 defaults
   mode http
   timeout client 200ms
@@ -112,39 +102,7 @@ listen raw
 `);
   const tls = openTls(config, createConfigHost());
   assert.ok(tls.ok);
-  const worker = createWorker({
-    config,
-    thread: 1,
-    executor,
-    limits: {
-      maxconn: 1_000,
-      connections: new Int32Array(new SharedArrayBuffer(4)),
-      rates: new ProcessRates().buffer,
-    },
-    shared: undefined,
-    statistics: new SharedArrayBuffer(statisticsBytes(config)),
-    tls: tls.value.share,
-  });
-  assert.deepEqual(worker.diagnostics.list, []);
-  const ports = [0, 2].map((frontend) => {
-    const fd = listenStream({
-      address: { kind: "inet", address: ip("127.0.0.1"), port: 0 },
-      backlog: 256,
-    });
-    if (typeof fd !== "number") throw new Error(fd.operation);
-    return worker.listen({ frontend, bind: 0, fd, shard: 0, shards: 1 }).port;
-  });
-  return { worker, ports };
-}
-
-async function configuration(text: string): Promise<Config> {
-  const loaded = await loadConfiguration(parseCommandLine(["-f", "fuzz.cfg"]), [
-    { name: "fuzz.cfg", text },
-  ]);
-  if (loaded.config === undefined) {
-    throw new Error(loaded.findings.list.map(({ message }) => message).join("\n"));
-  }
-  return loaded.config;
+  return workerUnderFuzz(config, executor, [0, 2], tls.value.share);
 }
 
 /** Answers `/<token>/<size>` with the token over and over; leaves, resets or writes to the wire past TLS now and then. */
@@ -300,22 +258,4 @@ function noise(port: number, random: Random): Promise<boolean> {
     socket.resume();
     setTimeout(() => socket.destroy(), random.between(1, 300));
   });
-}
-
-async function until(done: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 8_000;
-  while (!done()) {
-    assert.ok(performance.now() < end, `in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-function refusal(executor: Executor): string | false {
-  try {
-    openRing({ executor, smallCount: 64, smallLent: 8, largeCount: 4 }).destroy();
-    return false;
-  } catch (error) {
-    if (error instanceof RingError) return error.message;
-    throw error;
-  }
 }
