@@ -51,37 +51,13 @@ export const bindTlsWords: readonly BindWord[] = [
     "crt",
     "missing certificate location",
     "A certificate with its key: a file, a folder, or @store/alias.",
-    (b, v, { reading, line }) => {
-      const path = baseFile(reading, reading.draft.global.crtBase, v, line.at);
-      const found = checkCertificate(reading, v, path);
-      if (!found.ok) return found.error;
-      b.settings.certificates.push({
-        text: v,
-        path,
-        at: line.at,
-        order: b.settings.certificates.length + b.settings.certificateLists.length,
-      });
-      b.settings.certificateCount += found.value;
-      return undefined;
-    },
+    certificate("certificates"),
   ),
   valued(
     "default-crt",
     "missing certificate location",
     "A certificate for clients whose name matches none.",
-    (b, v, { reading, line }) => {
-      const path = baseFile(reading, reading.draft.global.crtBase, v, line.at);
-      const found = checkCertificate(reading, v, path);
-      if (!found.ok) return found.error;
-      b.settings.defaultCertificates.push({
-        text: v,
-        path,
-        at: line.at,
-        order: b.settings.certificates.length + b.settings.certificateLists.length,
-      });
-      b.settings.certificateCount += found.value;
-      return undefined;
-    },
+    certificate("defaultCertificates"),
   ),
   valued(
     "crt-list",
@@ -321,3 +297,19 @@ export const bindTlsWords: readonly BindWord[] = [
   plain("ktls", "Kernel TLS.", () => {}, "tuning"),
   valued("ech", "missing value", "Encrypted ClientHello.", () => {}, "later"),
 ];
+
+function certificate(list: "certificates" | "defaultCertificates"): BindWord["read"] {
+  return (b, v, { reading, line }) => {
+    const path = baseFile(reading, reading.draft.global.crtBase, v, line.at);
+    const found = checkCertificate(reading, v, path);
+    if (!found.ok) return found.error;
+    b.settings[list].push({
+      text: v,
+      path,
+      at: line.at,
+      order: b.settings.certificates.length + b.settings.certificateLists.length,
+    });
+    b.settings.certificateCount += found.value;
+    return undefined;
+  };
+}

@@ -2,7 +2,7 @@ import type { Position } from "@ha/base";
 import type { Config, Global, LaterUse } from "./model.ts";
 import type { Backend, Frontend, ProxyOptions, RuleLine, Ruleset } from "./proxy-model.ts";
 import type { Server } from "./server-model.ts";
-import type { ServerWords } from "./server-words.ts";
+import type { ServerWords } from "./server-word.ts";
 
 /** The same value while it is being read. */
 export type Mutable<T> = { -readonly [K in keyof T]: MutableField<T[K]> };

@@ -1,4 +1,4 @@
-import type { ServerWord, ServerWords } from "./server-words.ts";
+import type { ServerWord, ServerWords } from "./server-word.ts";
 import { baseFile, checkCertificate, checkPemFile } from "./tls-files.ts";
 import type { TlsClient } from "./tls-model.ts";
 import {

@@ -1,206 +1,29 @@
-import { type IpAddress, type Micros, type Prefix, parseAddress } from "@ha/base";
-import type { AddressRules } from "./address.ts";
+import { type IpAddress, type Prefix, parseAddress } from "@ha/base";
 import type { ServerDraft } from "./draft.ts";
-import { warnTrailing } from "./global-keyword.ts";
-import { indexByName, type KeywordEntry } from "./keyword.ts";
-import type { Line } from "./line.ts";
-import { type Reading, readAddress } from "./reading.ts";
-import type { HealthPolicy, InitAddr, SendProxy, ServerPool } from "./server-model.ts";
+import { indexByName } from "./keyword.ts";
+import { readAddress } from "./reading.ts";
+import { serverCheckWords } from "./server-check-words.ts";
+import type { InitAddr, SendProxy, ServerPool } from "./server-model.ts";
 import { serverTlsWords } from "./server-tls-words.ts";
-import type { TlsVersion } from "./tls-model.ts";
-import { leadingNumber, parseTime, parseWhole } from "./values.ts";
+import {
+  CONNECT,
+  count,
+  counted,
+  plain,
+  type ServerWord,
+  type ServerWords,
+  SOURCE,
+  timed,
+  valued,
+} from "./server-word.ts";
+import { parseWhole } from "./values.ts";
 
-/** A server's words while they are read. What only counts together (check, agent, TLS) is put together at the end. */
-export interface ServerWords {
-  readonly server: ServerDraft;
-  /** `check` and `agent-check` stand. */
-  check: boolean;
-  agentCheck: boolean;
-  ssl: boolean;
-  /** `verify` was given by the line or its defaults. */
-  verifySet: boolean;
-  refusedVersions: Set<TlsVersion>;
-}
-
-export interface ServerWordContext {
-  readonly reading: Reading;
-  readonly line: Line;
-  /** The server's name, "" on a default-server line. */
-  readonly name: string;
-  /** Index of the word itself on the line. */
-  readonly index: number;
-}
-
-/**
- * One word of a `server` line. `read` gets its value ("" for a plain word) and returns what is wrong; a number is
- * how many words beyond the usual it took.
- */
-export interface ServerWord extends KeywordEntry {
-  readonly missing?: string;
-  readonly read: (
-    words: ServerWords,
-    value: string,
-    context: ServerWordContext,
-    // biome-ignore lint/suspicious/noConfusingVoidType: most readers find nothing wrong and return nothing
-  ) => string | number | undefined | void;
-}
-
-const SOURCE = "§5.2";
-
-export const plain = (
-  name: string,
-  doc: string,
-  read: (words: ServerWords) => void,
-  status: ServerWord["status"] = "works",
-): ServerWord => ({ name, syntax: name, doc, source: SOURCE, status, read });
-
-export const valued = (
-  name: string,
-  value: string,
-  missing: string,
-  doc: string,
-  read: ServerWord["read"],
-  status: ServerWord["status"] = "works",
-): ServerWord => ({ name, syntax: `${name} ${value}`, doc, source: SOURCE, status, missing, read });
-
-/** A count read as C reads it; text that is no number is warned about, since HAProxy takes it for 0 in silence. */
-function count(line: Line, name: string, value: string): number {
-  if (parseWhole(value) === undefined) {
-    line.findings.put(
-      "warning",
-      "place",
-      "config/not-a-number",
-      line.at,
-      `'${name}' of this server: '${value}' is not a number, ${leadingNumber(value)} is used as HAProxy does.`,
-    );
-  }
-  return leadingNumber(value);
-}
-
-const counted = (
-  name: string,
-  doc: string,
-  set: (words: ServerWords, value: number) => void,
-): ServerWord =>
-  valued(
-    name,
-    "<number>",
-    `'${name}' expects a number as argument.`,
-    doc,
-    (words, value, { line }) => set(words, count(line, name, value)),
-  );
-
-function timed(
-  name: string,
-  doc: string,
-  set: (words: ServerWords, value: Micros) => void,
-  { zero = true, unit = 1_000 }: { readonly zero?: boolean; readonly unit?: number } = {},
-): ServerWord {
-  return valued(
-    name,
-    "<time>",
-    `'${name}' expects a delay as argument..`,
-    doc,
-    (words, value, { line, name: server }) => {
-      const time = parseTime(value, { unit });
-      if (time.kind === "overflow") {
-        return `timer overflow in argument <${value}> to <${name}> of server ${server}, maximum value is 2147483647 ms (~24.8 days)..`;
-      }
-      if (time.kind === "bad") {
-        return `unexpected character '${time.character}' in '${name}' argument of server ${server}..`;
-      }
-      if (time.value === 0 && !zero)
-        return `invalid value ${time.value} for argument '${name}' of server ${server}..`;
-      if (time.trailing !== undefined) warnTrailing(line, value, time.trailing);
-      set(words, time.value);
-      return undefined;
-    },
-  );
-}
-
-const health = (words: ServerWords, change: Partial<HealthPolicy>): void => {
-  words.server.health = { ...words.server.health, ...change };
-};
 const pool = (words: ServerWords, change: Partial<ServerPool>): void => {
   words.server.pool = { ...words.server.pool, ...change };
 };
 
-const CONNECT: AddressRules = {
-  port: "optional",
-  portZero: true,
-  stream: true,
-  datagram: false,
-  inherited: false,
-  local: true,
-  names: true,
-};
-
-/** HAProxy configuration manual §5.2, without TLS. */
-const plainWords: readonly ServerWord[] = [
-  valued(
-    "addr",
-    "<address>",
-    "'addr' expects <ipv4|ipv6> as argument.",
-    "Where checks go, if not to the server's own address.",
-    (w, v, { reading, line }) => {
-      const parsed = readAddress(
-        reading,
-        v,
-        CONNECT,
-        (address) => {
-          w.server.check = { ...checkOf(w), address };
-        },
-        (host) => line.alert(`'addr' : invalid address: '${host}' in '${v}'`),
-      );
-      return typeof parsed === "string" ? `'addr ${v}' : ${parsed}` : undefined;
-    },
-  ),
-  valued(
-    "agent-addr",
-    "<address>",
-    "'agent-addr' expects <addr> as argument.",
-    "Where the agent is.",
-    (w, v, { reading, line }) => {
-      const parsed = readAddress(
-        reading,
-        v,
-        CONNECT,
-        (address) => {
-          w.server.agent = { ...agentOf(w), address };
-        },
-        (host) => line.alert(`'agent-addr' : invalid address: '${host}' in '${v}'`),
-      );
-      return typeof parsed === "string"
-        ? `parsing agent-addr failed. Check if '${v}' is correct address..`
-        : undefined;
-    },
-  ),
-  plain("agent-check", "Asks an agent on the server for its state.", (w) => {
-    w.agentCheck = true;
-  }),
-  plain("no-agent-check", "Undoes agent-check.", (w) => {
-    w.agentCheck = false;
-  }),
-  timed(
-    "agent-inter",
-    "Time between questions to the agent.",
-    (w, interval) => {
-      w.server.agent = { ...agentOf(w), interval };
-    },
-    { zero: false },
-  ),
-  counted("agent-port", "Port of the agent.", (w, port) => {
-    w.server.agent = { ...agentOf(w), port };
-  }),
-  valued(
-    "agent-send",
-    "<text>",
-    "'agent-send' expects a string as argument.",
-    "What is sent to the agent first.",
-    (w, send) => {
-      w.server.agent = { ...agentOf(w), send };
-    },
-  ),
+/** HAProxy configuration manual §5.2, without health checks and TLS. */
+const trafficWords: readonly ServerWord[] = [
   plain("backup", "Used only when no other server is left.", (w) => {
     w.server.backup = true;
   }),
@@ -216,37 +39,6 @@ const plainWords: readonly ServerWord[] = [
       w.server.tcp = { ...w.server.tcp, congestionControl: v };
     },
   ),
-  plain("check", "Checks its health.", (w) => {
-    w.check = true;
-  }),
-  plain("no-check", "Undoes check.", (w) => {
-    w.check = false;
-  }),
-  valued(
-    "check-pool-conn-name",
-    "<name>",
-    "'check-pool-conn-name' expects a string",
-    "Pool of check connections.",
-    () => {},
-    "later",
-  ),
-  valued("check-proto", "<name>", "'check-proto' : missing value", "What checks speak.", (w, v) => {
-    if (!["h1", "h2", "none", "fcgi"].includes(v))
-      return `'check-proto' :  unknown MUX protocol '${v}'.`;
-    w.server.check = { ...checkOf(w), protocol: v };
-    return undefined;
-  }),
-  plain("check-reuse-pool", "Checks may use idle connections.", () => {}, "ignored"),
-  plain("no-check-reuse-pool", "Undoes check-reuse-pool.", () => {}, "tuning"),
-  plain("check-send-proxy", "PROXY protocol in checks.", (w) => {
-    w.server.check = { ...checkOf(w), sendProxy: true };
-  }),
-  plain("no-check-send-proxy", "Undoes check-send-proxy.", (w) => {
-    w.server.check = { ...checkOf(w), sendProxy: false };
-  }),
-  plain("check-via-socks4", "Checks go through the SOCKS4 proxy too.", (w) => {
-    w.server.check = { ...checkOf(w), viaSocks4: true };
-  }),
   valued(
     "cookie",
     "<value>",
@@ -262,24 +54,6 @@ const plainWords: readonly ServerWord[] = [
   plain("enabled", "Undoes disabled.", (w) => {
     w.server.disabled = false;
   }),
-  timed(
-    "downinter",
-    "Time between checks while down.",
-    (w, downinter) => health(w, { downinter }),
-    { zero: false },
-  ),
-  timed(
-    "fastinter",
-    "Time between checks while changing.",
-    (w, fastinter) => health(w, { fastinter }),
-    { zero: false },
-  ),
-  timed("inter", "Time between checks.", (w, inter) => health(w, { inter }), { zero: false }),
-  counted("error-limit", "Errors in traffic until on-error.", (w, errorLimit) =>
-    health(w, { errorLimit }),
-  ),
-  thresholds("fall", "Failed checks that take it down."),
-  thresholds("rise", "Good checks that bring it up."),
   valued(
     "guid",
     "<text>",
@@ -327,12 +101,6 @@ const plainWords: readonly ServerWord[] = [
       return undefined;
     },
   ),
-  choice(
-    "init-state",
-    ["fully-up", "up", "down", "fully-down"],
-    "Its state at start.",
-    (w, initState) => health(w, { initState }),
-  ),
   valued(
     "log-bufsize",
     "<bytes>",
@@ -379,49 +147,6 @@ const plainWords: readonly ServerWord[] = [
   plain("stick", "Undoes non-stick.", (w) => {
     w.server.nonStick = false;
   }),
-  choice(
-    "observe",
-    ["none", "layer4", "layer7"],
-    "Judges its health by traffic too.",
-    (w, observe) => health(w, { observe }),
-  ),
-  valued(
-    "on-error",
-    "<mode>",
-    "'on-error' expects <mode> as argument",
-    "What too many errors bring: fastinter, fail-check, sudden-death, mark-down.",
-    (w, v) => {
-      if (v !== "fastinter" && v !== "fail-check" && v !== "sudden-death" && v !== "mark-down") {
-        return `'on-error' expects one of 'fastinter', 'fail-check', 'sudden-death' or 'mark-down' but got '${v}'.`;
-      }
-      health(w, { onError: v });
-      return undefined;
-    },
-  ),
-  valued(
-    "on-marked-down",
-    "shutdown-sessions",
-    "'on-marked-down' expects 'shutdown-sessions'",
-    "Closes its sessions when it goes down.",
-    (w, v) => {
-      if (v !== "shutdown-sessions")
-        return `'on-marked-down' expects 'shutdown-sessions' but got '${v}'.`;
-      health(w, { onMarkedDown: v });
-      return undefined;
-    },
-  ),
-  valued(
-    "on-marked-up",
-    "shutdown-backup-sessions",
-    "'on-marked-up' expects 'shutdown-backup-sessions'",
-    "Closes sessions of backups when it comes up.",
-    (w, v) => {
-      if (v !== "shutdown-backup-sessions")
-        return `'on-marked-up' expects 'shutdown-backup-sessions' but got '${v}'.`;
-      health(w, { onMarkedUp: v });
-      return undefined;
-    },
-  ),
   valued(
     "pool-conn-name",
     "<expression>",
@@ -442,9 +167,6 @@ const plainWords: readonly ServerWord[] = [
   timed("pool-purge-delay", "How often idle connections are thinned out.", (w, purgeDelay) =>
     pool(w, { purgeDelay }),
   ),
-  counted("port", "Port of checks.", (w, port) => {
-    w.server.check = { ...checkOf(w), port };
-  }),
   valued(
     "proto",
     "<name>",
@@ -675,53 +397,12 @@ const plainWords: readonly ServerWord[] = [
   ),
 ];
 
-export const serverWords: readonly ServerWord[] = [...plainWords, ...serverTlsWords];
+export const serverWords: readonly ServerWord[] = [
+  ...trafficWords,
+  ...serverCheckWords,
+  ...serverTlsWords,
+];
 export const serverWordByName = indexByName(serverWords);
-
-function thresholds(name: "rise" | "fall", doc: string): ServerWord {
-  return valued(name, "<number>", `'${name}' expects an integer argument..`, doc, (w, v) => {
-    const number = leadingNumber(v);
-    if (number <= 0) return `'${name}' has to be > 0..`;
-    health(w, { [name]: number });
-    return undefined;
-  });
-}
-
-function choice<Name extends string>(
-  name: string,
-  values: readonly Name[],
-  doc: string,
-  set: (words: ServerWords, value: Name) => void,
-): ServerWord {
-  const listed = values.map((value) => `'${value}'`).join(", ");
-  return valued(name, values.join("|"), `'${name}' expects <mode> as argument`, doc, (w, v) => {
-    const found = values.find((value) => value === v);
-    if (found === undefined) return `'${name}' expects one of ${listed} but got '${v}'.`;
-    set(w, found);
-    return undefined;
-  });
-}
-
-export function checkOf({ server }: ServerWords): NonNullable<ServerDraft["check"]> {
-  return (
-    server.check ?? {
-      port: 0,
-      address: undefined,
-      ssl: undefined,
-      sni: undefined,
-      alpn: undefined,
-      protocol: undefined,
-      sendProxy: false,
-      viaSocks4: false,
-    }
-  );
-}
-
-export function agentOf({ server }: ServerWords): NonNullable<ServerDraft["agent"]> {
-  return (
-    server.agent ?? { port: 0, address: undefined, interval: server.health.inter, send: undefined }
-  );
-}
 
 function resolversOf({ server }: ServerWords): NonNullable<ServerDraft["resolvers"]> {
   return (

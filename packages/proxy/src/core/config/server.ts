@@ -4,13 +4,9 @@ import { warnIgnored } from "./keyword.ts";
 import { MAX_TEMPLATE_SERVERS } from "./limits.ts";
 import { didYouMean, type Line } from "./line.ts";
 import { type Reading, readAddress } from "./reading.ts";
-import {
-  agentOf,
-  checkOf,
-  type ServerWords,
-  serverWordByName,
-  serverWords,
-} from "./server-words.ts";
+import { agentOf, checkOf } from "./server-check-words.ts";
+import type { ServerWords } from "./server-word.ts";
+import { serverWordByName, serverWords } from "./server-words.ts";
 import { readSource } from "./source-address.ts";
 import type { TlsVersion } from "./tls-model.ts";
 import { versionRange } from "./tls-words.ts";
