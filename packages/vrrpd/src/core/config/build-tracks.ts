@@ -1,4 +1,4 @@
-import type { Statement } from "@ha/base";
+import { closestWord, type Statement } from "@ha/base";
 import type { Block } from "./block.ts";
 import { type BuildContext, needInterface } from "./build-context.ts";
 import type { BfdInstance, Track, TrackFile, TrackProcess, TrackScript } from "./model.ts";
@@ -45,12 +45,14 @@ export function buildTracks(
       },
       broken: (name) => trackers.scripts.get(name)?.user === undefined,
       later: (name) => trackers.later.has(`vrrp_script ${name}`),
+      known: trackers.scripts,
     }),
     track_process: readTracks(block.lines("track_process"), context, {
       kind: "process",
       limit: 254,
       find: (name) => trackers.processes.get(name),
       later: (name) => trackers.later.has(`vrrp_track_process ${name}`),
+      known: trackers.processes,
     }),
     track_file: readTracks(block.lines("track_file"), context, {
       kind: "file",
@@ -58,6 +60,7 @@ export function buildTracks(
       find: (name) => trackers.files.get(name),
       later: (name) =>
         trackers.later.has(`track_file ${name}`) || trackers.later.has(`vrrp_track_file ${name}`),
+      known: trackers.files,
     }),
     track_bfd: readTracks(block.lines("track_bfd"), context, {
       kind: "bfd",
@@ -67,12 +70,14 @@ export function buildTracks(
         return bfd?.forVrrp === true ? bfd : undefined;
       },
       later: (name) => trackers.later.has(`bfd_instance ${name}`),
+      known: trackers.bfds,
     }),
     track_proxy: readTracks(block.lines("track_proxy"), context, {
       kind: "proxy",
       limit: 253,
       find: (name) => (trackers.proxies.has(name) ? { weight: 0, reverse: false } : undefined),
       later: (name) => trackers.later.has(`proxy ${name}`),
+      known: trackers.proxies,
     }),
   };
 }
@@ -86,6 +91,7 @@ function readTracks(
     readonly find: (name: string) => { weight: number; reverse: boolean } | undefined;
     readonly broken?: (name: string) => boolean;
     readonly later: (name: string) => boolean;
+    readonly known: ReadonlyMap<string, unknown>;
   },
 ): Track[] {
   const tracks: Track[] = [];
@@ -102,9 +108,11 @@ function readTracks(
           : below
             ? `track ${kind.kind} '${head.text}' is not usable here`
             : `there is no ${kind.kind} '${head.text}' to track`,
-        tracker === undefined && below
-          ? "its block must stand above this one and be without errors"
-          : undefined,
+        tracker !== undefined
+          ? undefined
+          : below
+            ? "its block must stand above this one and be without errors"
+            : didYouMean(head.text, kind.known),
       );
       if (tracker === undefined) continue;
     }
@@ -148,4 +156,9 @@ function readInterfaces(lines: readonly Statement[], context: BuildContext): Tra
     });
   }
   return tracks;
+}
+
+function didYouMean(name: string, known: ReadonlyMap<string, unknown>): string | undefined {
+  const near = closestWord(name.slice(0, 64), known.keys());
+  return near === undefined ? undefined : `did you mean '${near}'?`;
 }
